@@ -1,0 +1,1 @@
+"""Describe: matrix, strategies, plan, certificate, guardrails, sequential tests and verdicts, without I/O or clock."""
