@@ -5,9 +5,9 @@ Frozen records, no behaviour beyond looking things up. Definitions: `docs/refere
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
 from enum import StrEnum
 from functools import cached_property
 from types import MappingProxyType
@@ -91,8 +91,8 @@ class Evidence:
 
     status: Status
     source: str
-    date: date | None = None
-    expires: date | None = None
+    date: datetime.date | None = None
+    expires: datetime.date | None = None
     about: Mapping[str, str] = field(default_factory=dict)  # service -> tree hash or package version
     stale: str | None = None
     accepted: bool = False
