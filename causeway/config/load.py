@@ -1,0 +1,192 @@
+"""Reading a stack's config: the stack file or what Pulumi hands the program, the included file, the JSON Schema.
+
+Every error names the file, the line where it is known, and the path of the key.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+
+from causeway.config.build import build
+from causeway.config.records import Config
+from causeway.errors import ConfigError
+
+STACKS = Path("stacks")
+INCLUDE = "causeway:include"
+#: Keys that move a stack; a file that several stacks share must not have them.
+_PER_STACK = ("causeway:position", "causeway:hold", INCLUDE)
+
+
+@dataclass(frozen=True)
+class _Document:
+    """A YAML file with the lines of its keys."""
+
+    path: Path
+    values: dict[str, Any]
+    root: yaml.Node | None
+
+    def line(self, keys: Sequence[object]) -> int | None:
+        """The line on which the value at that path begins, as far as it exists."""
+        node = self.root
+        line = None
+        for key in keys:
+            if isinstance(node, yaml.MappingNode):
+                pair = next(((k, v) for k, v in node.value if k.value == str(key)), None)
+                if pair is None:
+                    break
+                line, node = pair[0].start_mark.line + 1, pair[1]
+            elif isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
+                node = node.value[key]
+                line = node.start_mark.line + 1
+            else:
+                break
+        return line
+
+
+def stack_file(stack: str, folder: Path = STACKS) -> Path:
+    """Where a stack's config lies. Raises ConfigError where it does not."""
+    path = folder / f"Pulumi.{stack}.yaml"
+    if not path.is_file():
+        there = sorted(found.name.split(".")[1] for found in folder.glob("Pulumi.*.yaml"))
+        raise ConfigError(
+            f"there is no stack {stack}: {path} does not exist",
+            "there is no plan to read",
+            f"Stacks here: {', '.join(there)}." if there else "Run this in the folder that holds stacks/.",
+        )
+    return path
+
+
+def from_file(path: Path, *, today: datetime.date | None = None) -> Config:
+    """Read any stack config file. Raises ConfigError where it does not say what it must."""
+    document = _read(path)
+    config = document.values.get("config")
+    if not isinstance(config, dict):
+        raise ConfigError(
+            f"{path} has no `config:` at its top",
+            "there is nothing to read",
+            "A stack file is a mapping with the key `config`, as Pulumi writes it.",
+        )
+    return _finish(config, document, _stack_name(path), today)
+
+
+def from_values(
+    values: Mapping[str, Any], stack: str, *, folder: Path = STACKS, today: datetime.date | None = None
+) -> Config:
+    """The same from the values that Pulumi hands its program; includes are read from `folder`."""
+    path = folder / f"Pulumi.{stack}.yaml"
+    return _finish(dict(values), _Document(path, {"config": values}, None), stack, today)
+
+
+def _stack_name(path: Path) -> str:
+    parts = path.name.split(".")
+    return parts[1] if len(parts) == 3 and parts[0] == "Pulumi" else path.stem
+
+
+def _finish(config: dict[str, Any], document: _Document, stack: str, today: datetime.date | None) -> Config:
+    _validate({"config": config}, "config", document, prefix=("config",))
+    included: dict[str, Any] = {}
+    if name := config.get(INCLUDE):
+        shared = _read(document.path.parent / name)
+        _validate(shared.values, "shared", shared)
+        included = shared.values
+    merged = {**included, **config}
+    missing = [key for key in _schema()["$defs"]["config"]["required"] if key not in merged]
+    if missing:
+        raise ConfigError(
+            f"{document.path} lacks {', '.join(missing)}",
+            "no plan follows from it",
+            f"Add {'them' if len(missing) > 1 else 'it'} there, or in a file that `{INCLUDE}` names.",
+        )
+    return build(merged, stack, document.path, today or datetime.datetime.now(datetime.UTC).date())
+
+
+def _read(path: Path) -> _Document:
+    try:
+        text = path.read_text(encoding="utf-8")
+        root = yaml.compose(text, Loader=yaml.CSafeLoader)
+        values = yaml.load(text, Loader=_Loader)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}", "there is no plan to read") from None
+    except (yaml.YAMLError, ValueError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        problem = getattr(error, "problem", None) or str(error)
+        raise ConfigError(f"{where} is not YAML: {problem}", "there is no plan to read") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path} is not a mapping", "there is no plan to read")
+    return _Document(path, values, root)
+
+
+class _Loader(yaml.CSafeLoader):
+    """Safe YAML with dates kept as text, as Pulumi hands them over, and double keys refused."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.MarkedYAMLError(problem=f"{key.value} stands twice", problem_mark=key.start_mark)
+            seen.add(key.value)
+        return cast(dict[Any, Any], super().construct_mapping(node, deep=deep))
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def _schema_path() -> Path:
+    """The schema beside the stacks of this checkout, else the one this package was installed with."""
+    return Path(__file__).resolve().parents[2] / "stacks" / "schema.json"
+
+
+@cache
+def _schema() -> dict[str, Any]:
+    return cast(dict[str, Any], json.loads(_schema_path().read_text(encoding="utf-8")))
+
+
+@cache
+def _validator(definition: str) -> Any:
+    from jsonschema import Draft202012Validator, FormatChecker
+
+    schema = _schema()
+    keys = "keys" if definition == "config" else definition
+    wrapped = {"$ref": f"#/$defs/{keys}", "$defs": schema["$defs"]}
+    return Draft202012Validator(wrapped, format_checker=FormatChecker(["date"]))
+
+
+def _validate(values: Mapping[str, Any], definition: str, document: _Document, prefix: tuple[str, ...] = ()) -> None:
+    from jsonschema.exceptions import best_match
+
+    body = values["config"] if prefix else values
+    error = best_match(_validator(definition).iter_errors(body))
+    if error is None:
+        return
+    keys = (*prefix, *error.absolute_path)
+    line = document.line(keys)
+    where = f"{document.path}:{line}" if line else str(document.path)
+    raise ConfigError(
+        f"{where}: {_dotted(error.absolute_path)}{error.message}",
+        "the stack is left as it is",
+        _expectation(error),
+    )
+
+
+def _dotted(path: Sequence[object]) -> str:
+    text = ""
+    for key in path:
+        text += f"[{key}]" if isinstance(key, int) else f".{key}" if text else str(key)
+    return f"{text}: " if text else ""
+
+
+def _expectation(error: Any) -> str:
+    description = error.schema.get("description") if isinstance(error.schema, dict) else None
+    return f"Expected: {description}" if description else "stacks/schema.json says what may stand there."

@@ -1,0 +1,62 @@
+"""Open circuit breakers: services forced to legacy, or capped, whatever the position says.
+
+A hold is written in config as `NAME` (cap 0) or `NAME@25` (a cap while the breaker is being closed again, rung by
+rung). A cap of 0 takes the service's hold closure along: every service that must not be ahead of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from causeway.model.closure import closure
+from causeway.model.matrix import Matrix
+
+
+@dataclass(frozen=True)
+class Hold:
+    """The caps that config names, service -> percent. Empty: no breaker is open."""
+
+    caps: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "caps", MappingProxyType(dict(sorted(self.caps.items()))))
+
+    def __bool__(self) -> bool:
+        return bool(self.caps)
+
+    def __str__(self) -> str:
+        return ",".join(self.entries())
+
+    def __hash__(self) -> int:
+        return hash(tuple(self.caps.items()))
+
+    def entries(self) -> list[str]:
+        """As config writes it."""
+        return [f"{name}@{cap}" if cap else name for name, cap in self.caps.items()]
+
+    @classmethod
+    def parse(cls, entries: Iterable[str]) -> Hold:
+        """Read config's entries. Raises ValueError where a cap is no percentage below 100."""
+        caps: dict[str, int] = {}
+        for entry in entries:
+            name, _, cap = entry.partition("@")
+            caps[name] = int(cap) if cap else 0
+            if not 0 <= caps[name] < 100:
+                raise ValueError(f"{entry}: a cap lies between 0 and 99")
+        return cls(caps)
+
+    def opened(self, services: Iterable[str]) -> Hold:
+        """With these breakers open as well."""
+        return Hold({**self.caps, **dict.fromkeys(services, 0)})
+
+    def capped(self, services: Iterable[str], cap: int) -> Hold:
+        """With these services capped; a cap of 100 lets them go."""
+        caps = {name: value for name, value in self.caps.items() if name not in (gone := set(services))}
+        return Hold(caps if cap >= 100 else {**caps, **dict.fromkeys(gone, cap)})
+
+    def effective(self, matrix: Matrix) -> Mapping[str, int]:
+        """The cap of every service concerned, closures included."""
+        fallen = closure(matrix, [name for name, cap in self.caps.items() if cap == 0])
+        return {**self.caps, **dict.fromkeys(fallen, 0)}
