@@ -1,0 +1,392 @@
+"""An archive: the backups of one database, as a manifest says and as segments hold them.
+
+Nothing is ever changed in place. What a crash leaves behind is either listed in the manifest, and then whole, or not
+listed, and then ignored and swept up by the next prune.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+from causeway import __version__
+from causeway.backup import times
+from causeway.backup.documents import Database
+from causeway.backup.manifest import Entry, Manifest
+from causeway.backup.records import Record
+from causeway.backup.segments import Facts, Sealed, read_segment, salvage_segment
+from causeway.backup.storage import AlreadyThere, Storage
+from causeway.errors import ConfigError, Conflict, IntegrityError
+
+FORMAT = 1
+"""The version of the format; a reader refuses a greater one."""
+
+
+class BackupKind(StrEnum):
+    """What a backup holds."""
+
+    FULL = "full"
+    """Every document at `read_time`."""
+    INCREMENTAL = "incremental"
+    """What differs from its parent at `read_time`: documents changed or new, and deletes."""
+    STREAM = "stream"
+    """Every change since its parent, with watermarks at which the state is exact."""
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentRef:
+    """Where a sealed segment lies and what it holds.
+
+    `last` is the cursor at which a resumed task goes on; `watermark` the last instant whose state is exact in a stream.
+    """
+
+    backup: str
+    task: int
+    number: int
+    path: str
+    sha256: str
+    size: int
+    facts: Facts
+    last: str = ""
+    watermark: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """One backup as the manifest tells it.
+
+    `collections` are the top-level collections it was restricted to, empty for all. `task_starts` are the document
+    names at which parallel tasks begin, so there is one task more than starts. `counts` are documents per collection
+    id, known once complete. `verified` is the read-back that was last found equal.
+    """
+
+    id: str
+    kind: BackupKind
+    read_time: datetime
+    began: datetime
+    parent: str | None = None
+    priority: str = ""
+    collections: tuple[str, ...] = ()
+    task_starts: tuple[str, ...] = ()
+    segments: tuple[SegmentRef, ...] = ()
+    tasks_done: frozenset[int] = frozenset()
+    completed: datetime | None = None
+    counts: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    verified: datetime | None = None
+    pruned: bool = False
+
+    @property
+    def tasks(self) -> int:
+        """How many tasks write it."""
+        return len(self.task_starts) + 1
+
+    @property
+    def facts(self) -> Facts:
+        """The sum over its segments."""
+        return sum((segment.facts for segment in self.segments), Facts())
+
+    @property
+    def stored_bytes(self) -> int:
+        """What its segments take in storage."""
+        return sum(segment.size for segment in self.segments)
+
+    @property
+    def exact_until(self) -> datetime | None:
+        """The latest instant it can restore exactly, or None: a snapshot's read time, a stream's last watermark."""
+        if self.kind is BackupKind.STREAM:
+            return max((mark.watermark for mark in self.segments if mark.watermark is not None), default=None)
+        return self.read_time if self.completed else None
+
+    def task_segments(self, task: int) -> tuple[SegmentRef, ...]:
+        """One task's segments in order."""
+        return tuple(segment for segment in self.segments if segment.task == task)
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Archive:
+    """Reads and appends to one archive."""
+
+    def __init__(self, storage: Storage, now: Callable[[], datetime] = _utc_now) -> None:
+        self.storage = storage
+        self._manifest = Manifest(storage)
+        self._now = now
+
+    @staticmethod
+    def create(storage: Storage, database: Database, now: Callable[[], datetime] = _utc_now) -> Archive:
+        """The archive of a database in this storage: begun if there is none, continued if it is of this database.
+
+        Raises:
+            ConfigError: the storage holds the archive of another database.
+        """
+        archive = Archive(storage, now)
+        if not archive._manifest.entries():
+
+            def still_empty(entries: Sequence[Entry]) -> None:
+                if entries:
+                    raise AlreadyThere
+
+            body = {"format": FORMAT, "database": database.name, "tool": f"causeway {__version__}"}
+            with contextlib.suppress(AlreadyThere):  # another process began it at the same moment
+                archive._manifest.append("archive", body, now(), still_empty)
+        if archive.database != database:
+            raise ConfigError(
+                f"{storage.url} is the archive of {archive.database.name}",
+                f"backups of {database.name} in it could not be told apart",
+                "give another --out",
+            )
+        return archive
+
+    @property
+    def database(self) -> Database:
+        """The database whose backups these are.
+
+        Raises:
+            ConfigError: there is no archive here.
+            IntegrityError: it is of a later format, or its first entry is damaged.
+        """
+        entries = self._manifest.entries()
+        if not entries:
+            raise ConfigError(
+                f"{self.storage.url} holds no archive", "there is nothing to read", "give the directory of a backup"
+            )
+        first = entries[0]
+        if first.kind != "archive" or first.body.get("format", 0) > FORMAT:
+            raise IntegrityError(
+                f"{self.storage.url} is not an archive of format {FORMAT} or earlier",
+                "reading it would guess at what it holds",
+                "use the version of causeway that wrote it or a later one",
+            )
+        return Database.parse(first.body["database"])
+
+    def backups(self) -> list[Backup]:
+        """Every backup, oldest first, pruned ones included."""
+        found: dict[str, Backup] = {}
+        for entry in self._manifest.entries():
+            _APPLY.get(entry.kind, _ignore)(found, entry)
+        return list(found.values())
+
+    def backup(self, backup_id: str) -> Backup:
+        """The backup of this id.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        for backup in self.backups():
+            if backup.id == backup_id:
+                return backup
+        raise ConfigError(
+            f"{self.storage.url} holds no backup {backup_id}", "nothing was read", "see `causeway backup status`"
+        )
+
+    def begin(self, backup: Backup) -> Backup:
+        """Write down that a backup begins.
+
+        Raises:
+            Conflict: its id is taken.
+        """
+
+        def is_new(entries: Sequence[Entry]) -> None:
+            if any(entry.kind == "begin" and entry.body["backup"] == backup.id for entry in entries):
+                raise Conflict(f"backup {backup.id} has begun already", "two writers would share its segments")
+
+        body = {
+            "backup": backup.id,
+            "kind": str(backup.kind),
+            "read_time": times.text(backup.read_time),
+            "parent": backup.parent,
+            "priority": backup.priority,
+            "collections": list(backup.collections),
+            "task_starts": list(backup.task_starts),
+        }
+        self._manifest.append("begin", body, self._now(), is_new)
+        return self.backup(backup.id)
+
+    def add_segment(
+        self,
+        backup_id: str,
+        sealed: Sealed,
+        *,
+        number: int,
+        task: int = 0,
+        last: str = "",
+        watermark: datetime | None = None,
+    ) -> SegmentRef:
+        """Store a segment, then list it; only then does it count.
+
+        Raises:
+            Conflict: another process has written this segment number of this task.
+        """
+        path = f"segments/{backup_id}/{task:04}-{number:08}-{sealed.sha256[:12]}.zst"
+        segment = SegmentRef(
+            backup_id, task, number, path, sealed.sha256, len(sealed.data), sealed.facts, last, watermark
+        )
+
+        def is_next(entries: Sequence[Entry]) -> None:
+            written = sum(
+                entry.kind == "segment" and entry.body["backup"] == backup_id and entry.body["task"] == task
+                for entry in entries
+            )
+            if written != number:
+                raise Conflict(
+                    f"segment {number} of task {task} of backup {backup_id} is written by another process",
+                    "two processes work on one task",
+                    "stop one of them; the other goes on",
+                )
+
+        is_next(self._manifest.entries())
+        with contextlib.suppress(AlreadyThere):  # the same bytes, stored before a crash and never listed
+            self.storage.create(path, sealed.data)
+        self._manifest.append("segment", _segment_body(segment), self._now(), is_next)
+        return segment
+
+    def end_task(self, backup_id: str, task: int, counts: Mapping[str, int]) -> None:
+        """Write down that a task has read its whole range; `counts` are its documents per collection id."""
+        body = {"backup": backup_id, "task": task, "counts": dict(sorted(counts.items()))}
+        self._manifest.append("task", body, self._now())
+
+    def complete(self, backup_id: str) -> Backup:
+        """Close a backup: counts, digest and tool version. Done once all tasks have ended; again changes nothing."""
+
+        def is_open(entries: Sequence[Entry]) -> None:
+            if any(entry.kind == "complete" and entry.body["backup"] == backup_id for entry in entries):
+                raise AlreadyThere
+
+        backup = self.backup(backup_id)
+        if backup.tasks_done != frozenset(range(backup.tasks)):
+            raise IntegrityError(f"backup {backup_id} has {len(backup.tasks_done)} of {backup.tasks} tasks ended")
+        facts = backup.facts
+        body = {
+            "backup": backup_id,
+            "counts": dict(sorted(backup.counts.items())),
+            "documents": facts.documents,
+            "deletes": facts.deletes,
+            "digest": f"{facts.digest:064x}",
+            "tool": f"causeway {__version__}",
+        }
+        with contextlib.suppress(AlreadyThere):  # the last two tasks ended at the same moment
+            self._manifest.append("complete", body, self._now(), is_open)
+        return self.backup(backup_id)
+
+    def note_verified(self, backup_id: str, result: Mapping[str, Any]) -> None:
+        """Write down how a verification ended; `result["equal"]` says whether the backup gave back what was there."""
+        self._manifest.append("verified", {"backup": backup_id, **result}, self._now())
+
+    def note_pruned(self, backup_ids: Sequence[str]) -> None:
+        """Write down that these backups' segments go; said before they are deleted, so a crash cannot surprise."""
+        self._manifest.append("pruned", {"backups": sorted(backup_ids)}, self._now())
+
+    def read(self, segment: SegmentRef) -> Iterator[Record]:
+        """A segment's records, held against its sha256.
+
+        Raises:
+            IntegrityError: missing or damaged; it is named.
+        """
+        yield from read_segment(segment.path, self.storage.read(segment.path), segment.sha256)
+
+    def salvage(self, segment: SegmentRef) -> tuple[list[Record], bool]:
+        """The records that can be proved intact, and whether those are all."""
+        try:
+            return list(self.read(segment)), True
+        except IntegrityError:
+            pass
+        try:
+            return list(salvage_segment(self.storage.read(segment.path))), False
+        except IntegrityError:
+            return [], False
+
+
+def _segment_body(segment: SegmentRef) -> dict[str, Any]:
+    return {
+        "backup": segment.backup,
+        "task": segment.task,
+        "number": segment.number,
+        "path": segment.path,
+        "sha256": segment.sha256,
+        "size": segment.size,
+        "documents": segment.facts.documents,
+        "deletes": segment.facts.deletes,
+        "watermarks": segment.facts.watermarks,
+        "raw_bytes": segment.facts.raw_bytes,
+        "digest": f"{segment.facts.digest:064x}",
+        "last": segment.last,
+        "watermark": times.text(segment.watermark) if segment.watermark else None,
+    }
+
+
+def _ignore(found: dict[str, Backup], entry: Entry) -> None:
+    """Entries of kinds that say nothing about backups."""
+
+
+def _begin(found: dict[str, Backup], entry: Entry) -> None:
+    body = entry.body
+    found[body["backup"]] = Backup(
+        id=body["backup"],
+        kind=BackupKind(body["kind"]),
+        read_time=times.parse(body["read_time"]),
+        began=entry.at,
+        parent=body["parent"],
+        priority=body["priority"],
+        collections=tuple(body["collections"]),
+        task_starts=tuple(body["task_starts"]),
+    )
+
+
+def _segment(found: dict[str, Backup], entry: Entry) -> None:
+    body = entry.body
+    segment = SegmentRef(
+        backup=body["backup"],
+        task=body["task"],
+        number=body["number"],
+        path=body["path"],
+        sha256=body["sha256"],
+        size=body["size"],
+        facts=Facts(body["documents"], body["deletes"], body["watermarks"], body["raw_bytes"], int(body["digest"], 16)),
+        last=body["last"],
+        watermark=times.parse(body["watermark"]) if body["watermark"] else None,
+    )
+    backup = found[segment.backup]
+    found[segment.backup] = replace(backup, segments=(*backup.segments, segment))
+
+
+def _task(found: dict[str, Backup], entry: Entry) -> None:
+    backup = found[entry.body["backup"]]
+    if entry.body["task"] in backup.tasks_done:
+        return
+    counts = dict(backup.counts)
+    for collection, count in entry.body["counts"].items():
+        counts[collection] = counts.get(collection, 0) + count
+    found[backup.id] = replace(
+        backup, tasks_done=backup.tasks_done | {entry.body["task"]}, counts=MappingProxyType(counts)
+    )
+
+
+def _complete(found: dict[str, Backup], entry: Entry) -> None:
+    found[entry.body["backup"]] = replace(found[entry.body["backup"]], completed=entry.at)
+
+
+def _verified(found: dict[str, Backup], entry: Entry) -> None:
+    at = entry.at if entry.body["equal"] else None
+    found[entry.body["backup"]] = replace(found[entry.body["backup"]], verified=at)
+
+
+def _pruned(found: dict[str, Backup], entry: Entry) -> None:
+    for backup_id in entry.body["backups"]:
+        found[backup_id] = replace(found[backup_id], pruned=True)
+
+
+_APPLY: Mapping[str, Callable[[dict[str, Backup], Entry], None]] = {
+    "begin": _begin,
+    "segment": _segment,
+    "task": _task,
+    "complete": _complete,
+    "verified": _verified,
+    "pruned": _pruned,
+}

@@ -1,0 +1,130 @@
+"""Where an archive's objects lie: a local directory or a bucket behind one seam.
+
+Objects are created once and never changed, which a retention-locked bucket enforces and which makes two writers safe
+without a lock: of two that create the same name, one is told so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from pathlib import Path
+from typing import Protocol
+
+from causeway.errors import ConfigError, IntegrityError, Unreachable
+
+
+class AlreadyThere(Exception):  # noqa: N818 - an answer to a writer, not a failure
+    """An object of this name exists; it was left as it is."""
+
+
+class Storage(Protocol):
+    """Named, immutable objects."""
+
+    @property
+    def url(self) -> str:
+        """Where this is, for people."""
+
+    def create(self, name: str, data: bytes) -> None:
+        """Make an object durable before returning, whole or not at all; `AlreadyThere` if the name is taken."""
+
+    def read(self, name: str) -> bytes:
+        """The object's bytes; `IntegrityError` if there is none."""
+
+    def names(self, prefix: str) -> list[str]:
+        """The names that start with `prefix`, sorted."""
+
+    def delete(self, name: str) -> None:
+        """Remove an object; one that is gone already is no error."""
+
+
+def missing(url: str, name: str) -> IntegrityError:
+    """What `read` says of an object that is not there."""
+    return IntegrityError(
+        f"{name} is missing in {url}",
+        "what it held cannot be restored from here",
+        "use another copy of the archive, or read the rest with --salvage",
+    )
+
+
+class LocalStorage:
+    """Objects as files under a directory."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @property
+    def url(self) -> str:
+        """The directory."""
+        return str(self.root)
+
+    def path(self, name: str) -> Path:
+        """Where the object of this name lies."""
+        return self.root / name
+
+    def create(self, name: str, data: bytes) -> None:
+        """Write beside, sync, then link: a crash leaves no half of an object under its name."""
+        target = self.path(name)
+        draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with draft.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.link(draft, target)
+            _sync_directory(target.parent)
+        except FileExistsError as error:
+            raise AlreadyThere(name) from error
+        except OSError as error:
+            raise Unreachable(
+                f"cannot write {len(data)} bytes to {target}: {error.strerror}",
+                "the backup stops here; what it has written before stays good",
+                "make room or give another --out, then run the same command again: it resumes",
+            ) from error
+        finally:
+            with contextlib.suppress(OSError):
+                draft.unlink(missing_ok=True)
+
+    def read(self, name: str) -> bytes:
+        """The file's bytes."""
+        try:
+            return self.path(name).read_bytes()
+        except FileNotFoundError as error:
+            raise missing(self.url, name) from error
+        except OSError as error:
+            raise Unreachable(f"cannot read {self.path(name)}: {error.strerror}") from error
+
+    def names(self, prefix: str) -> list[str]:
+        """Names below the directory part of `prefix`; drafts of a dead writer are not objects."""
+        folder = self.path(prefix.rpartition("/")[0])
+        found = (file.relative_to(self.root).as_posix() for file in folder.rglob("[!.]*") if file.is_file())
+        return sorted(name for name in found if name.startswith(prefix))
+
+    def delete(self, name: str) -> None:
+        """Unlink the file."""
+        self.path(name).unlink(missing_ok=True)
+
+
+def _sync_directory(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def open_storage(url: str) -> Storage:
+    """The storage a URL names: `gs://BUCKET/PREFIX` or a directory.
+
+    Raises:
+        ConfigError: the URL names no bucket, or a kind of storage there is no adapter for.
+    """
+    if url.startswith("gs://"):
+        from causeway.backup.bucket import BucketStorage
+
+        return BucketStorage.open(url)
+    if "://" in url:
+        raise ConfigError(f"no storage for {url}", "nothing was written", "give gs://BUCKET/PREFIX or a directory")
+    return LocalStorage(Path(url))
