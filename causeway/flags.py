@@ -130,7 +130,7 @@ def build(flags: FlagSet) -> str:
         raise ConfigError(
             f"the flag set of {flags.stack} takes {found.bytes:,} of {found.limit:,} bytes",
             "Firestore would refuse it, and one write must move all weights",
-            f"{found.services} services are in it and about {found.capacity} of this size fit; shorten modes, or split the stack",
+            f"{found.services} services, where about {found.capacity} such fit: shorten modes, or split the stack",
         )
     return text
 

@@ -265,5 +265,5 @@ def test_size_says_how_many_services_fit_and_that_is_so() -> None:
     capacity = size(build(many(1000))).capacity
     assert capacity > 1500
     build(many(int(capacity * 0.999)))
-    with pytest.raises(ConfigError, match="of this size fit"):
+    with pytest.raises(ConfigError, match="such fit"):
         build(many(int(capacity * 1.001)))
