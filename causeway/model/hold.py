@@ -60,3 +60,6 @@ class Hold:
         """The cap of every service concerned, closures included."""
         fallen = closure(matrix, [name for name, cap in self.caps.items() if cap == 0])
         return {**self.caps, **dict.fromkeys(fallen, 0)}
+
+
+NO_HOLD = Hold()

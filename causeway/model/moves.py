@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from causeway.errors import MoveRefused
-from causeway.model.hold import Hold
+from causeway.model.hold import NO_HOLD, Hold
 from causeway.model.plan import INFRASTRUCTURE, LAST, Plan
 
 
@@ -31,7 +31,7 @@ class Place:
     """Where a stack stands or shall stand: a position and the open breakers."""
 
     position: str
-    hold: Hold = Hold()
+    hold: Hold = NO_HOLD
 
     def __str__(self) -> str:
         return f"{self.position} (hold {self.hold})" if self.hold else self.position

@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from functools import cached_property
 
 from causeway.errors import ConfigError
-from causeway.model.hold import Hold
+from causeway.model.hold import NO_HOLD, Hold
 from causeway.model.matrix import Matrix
 from causeway.model.order import order
 from causeway.model.stage import Stage
@@ -147,9 +147,8 @@ class Plan:
         following = self.next(name)
         return following is None or following.phase != self[name].phase
 
-    def at(self, name: str, hold: Hold | None = None) -> StackState:
+    def at(self, name: str, hold: Hold = NO_HOLD) -> StackState:
         """The whole desired state of the stack at a position, with these breakers open. Pure."""
-        hold = hold or Hold()
         position, caps = self[name], hold.effective(self.matrix)
         weights, stages, modes = {}, {}, {}
         for service, track in self._tracks.items():

@@ -1,0 +1,83 @@
+"""What several commands share: naming the stack, reading config, printing facts."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import click
+
+from causeway.errors import ConfigError
+
+if TYPE_CHECKING:
+    from causeway.config import Config
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+stack_option = click.option("--stack", metavar="NAME", help="The Pulumi stack; default: the selected one.")
+config_option = click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Any stack config file; no Pulumi, no cloud.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+
+
+def print_json(facts: object) -> None:
+    """One JSON document on standard output."""
+    click.echo(json.dumps(facts, ensure_ascii=False, indent=2, default=str))
+
+
+def config_of(stack: str | None, config_file: Path | None = None) -> Config:
+    """The config a command speaks about: a file, a stack by name, or the selected stack."""
+    from causeway.config import from_file, stack_file
+
+    if config_file is not None and stack is not None:
+        raise ConfigError("--stack and --config are both given", "they may disagree", "Give one of them.")
+    if config_file is not None:
+        return from_file(config_file)
+    return from_file(stack_file(stack or selected_stack()))
+
+
+def selected_stack() -> str:
+    """The stack that `pulumi stack select` has chosen for this folder, without asking Pulumi.
+
+    Pulumi keeps it in its home, in a file named by the project and a digest of its path.
+    """
+    import hashlib
+
+    if chosen := os.environ.get("PULUMI_STACK"):
+        return chosen
+    home = Path(os.environ.get("PULUMI_HOME", Path.home() / ".pulumi"))
+    project = Path("Pulumi.yaml").resolve()
+    digest = hashlib.sha1(str(project).encode(), usedforsecurity=False).hexdigest()
+    for file in sorted((home / "workspaces").glob(f"*-{digest}-workspace.json")):
+        if name := json.loads(file.read_text()).get("stack"):
+            return str(name).rsplit("/", 1)[-1]
+    raise ConfigError(
+        "no stack is selected", "there is nothing to speak about", "`pulumi stack select NAME`, or --stack."
+    )
+
+
+def rich_console(stderr: bool = False) -> Any:
+    """A console that uses colour only on a terminal."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False)
+
+
+def quietly(command: Callable[P, T]) -> Callable[P, T]:
+    """For commands that talk to Google's libraries: no metadata server is asked for on a laptop."""
+
+    @functools.wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        os.environ.setdefault("METADATA_SERVER_DETECTION", "none")
+        return command(*args, **kwargs)
+
+    return run
