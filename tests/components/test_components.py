@@ -1,0 +1,249 @@
+"""Each component against Pulumi's mocks. A test whose resources are wrong for the SDK fails in the recorder."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pulumi
+import pytest
+
+from components.alerts import Alert, Alerts, AlertsArgs, label_value, missed_run
+from components.application_database import ApplicationDatabase, ApplicationDatabaseArgs, unprotected
+from components.backup_bucket import BackupBucket, BackupBucketArgs
+from components.channels import Channel, Channels, ChannelsArgs, Severity
+from components.flag_set import FlagSet, FlagSetArgs, fields_json, read_fields
+from components.identities import Identities, IdentitiesArgs
+from components.records import Records, RecordsArgs
+from components.schedulers import Schedulers, SchedulersArgs, schedule
+from components.traffic import CloudRunSplit, Traffic, TrafficArgs, UrlMapSplit, cloud_run_percents, url_map_weights
+
+BACKUPS = {"critical": "realtime", "high": "hourly", "medium": "daily"}
+IDENTITIES = IdentitiesArgs("demo", "causeway", "(default)", "causeway-verify", operators=("user:lead@example.org",))
+
+
+def test_the_records_database_is_protected_and_its_collections_are_indexed_and_expire(cloud) -> None:
+    cloud.provision(lambda: Records("records", RecordsArgs("demo", "europe-west1")))
+
+    database = cloud.one("records-database")
+    assert database["name"] == "causeway"
+    assert database["deleteProtectionState"] == "DELETE_PROTECTION_ENABLED"
+    assert database["pointInTimeRecoveryEnablement"] == "POINT_IN_TIME_RECOVERY_ENABLED"
+    assert database["deletionPolicy"] == "PREVENT"
+    four = {
+        "service_state_backups",
+        "migration_checkpoints",
+        "rollback_triggers",
+        "performance_baselines",
+    }
+    assert {index.inputs["collection"] for index in cloud.of("Index")} == four
+    assert {field.inputs["collection"] for field in cloud.of("Field")} == four
+    for field in cloud.of("Field"):
+        assert field.inputs["field"] == "expires_at"
+        assert field.inputs["ttlConfig"] == {}, "retention"
+    for owned in (*cloud.of("Index"), *cloud.of("Field"), *cloud.of("BackupSchedule")):
+        assert owned.inputs["database"] == "causeway"
+
+
+def test_rules_deny_every_client_and_reach_no_database_but_causeway(cloud) -> None:
+    cloud.provision(lambda: Records("records", RecordsArgs("demo", "europe-west1")))
+
+    release = cloud.one("records-release")
+    assert release["name"] == "cloud.firestore/causeway", "the bare name would rule the application's database"
+    assert release["rulesetName"] == "projects/demo/rulesets/records-ruleset-name"
+    (source,) = cloud.one("records-ruleset")["source"]["files"]
+    allows = [line.strip() for line in source["content"].splitlines() if "allow" in line]
+    assert allows == ["allow read, write: if false;"]
+
+
+def test_the_application_database_is_scheduled_and_read_but_never_created(cloud) -> None:
+    cloud.existing = {"pointInTimeRecoveryEnablement": "POINT_IN_TIME_RECOVERY_ENABLED"}
+    findings = cloud.provision(lambda: ApplicationDatabase("application", ApplicationDatabaseArgs("demo")).findings)
+
+    assert [finding.split(" ")[0] for finding in findings] == ["deleteProtectionState"]
+    assert not cloud.of("Database"), "the application's database must not become the stack's"
+    assert [schedule.inputs["database"] for schedule in cloud.of("BackupSchedule")] == ["(default)", "(default)"]
+
+
+def test_a_database_without_protection_is_named_setting_by_setting() -> None:
+    both = {
+        "pointInTimeRecoveryEnablement": "POINT_IN_TIME_RECOVERY_ENABLED",
+        "deleteProtectionState": "DELETE_PROTECTION_ENABLED",
+    }
+    assert unprotected(both) == ()
+    assert unprotected({}) == (
+        "pointInTimeRecoveryEnablement is not set, not POINT_IN_TIME_RECOVERY_ENABLED: disaster recovery can only go "
+        "back to the last finished backup",
+        "deleteProtectionState is not set, not DELETE_PROTECTION_ENABLED: one mistaken command deletes the database",
+    )
+
+
+def test_the_backup_bucket_is_private_versioned_and_retained(cloud) -> None:
+    args = BackupBucketArgs("demo", "EU", "demo-backups", 30, locked=True, kms_key="k", writers={"backup": "user:b"})
+    cloud.provision(lambda: BackupBucket("backups", args))
+
+    bucket = cloud.one("backups-bucket")
+    assert bucket["uniformBucketLevelAccess"] is True
+    assert bucket["publicAccessPrevention"] == "enforced"
+    assert bucket["versioning"] == {"enabled": True}
+    assert bucket["retentionPolicy"] == {"retentionPeriod": str(30 * 86_400), "isLocked": True}
+    assert bucket["encryption"] == {"defaultKmsKeyName": "k"}
+    deletes = [rule for rule in bucket["lifecycleRules"] if rule["action"]["type"] == "Delete"]
+    assert all(rule["condition"]["withState"] == "ARCHIVED" for rule in deletes), "live archives are never aged out"
+    assert cloud.one("backups-backup")["role"] == "roles/storage.objectUser"
+
+
+def test_no_identity_holds_a_basic_role_and_firestore_roles_name_one_database(cloud) -> None:
+    cloud.provision(lambda: Identities("identities", IDENTITIES))
+
+    grants = [resource.inputs for resource in cloud.of("IAMMember") if resource.typ.startswith("gcp:projects/")]
+    assert grants
+    for grant in grants:
+        assert grant["role"] not in ("roles/owner", "roles/editor", "roles/viewer")
+        if grant["role"].startswith("roles/datastore."):
+            assert grant["condition"]["expression"].startswith('resource.name == "projects/demo/databases/')
+    writers = {
+        grant["member"]
+        for grant in grants
+        if grant["role"] == "roles/datastore.user" and "(default)" in grant["condition"]["expression"]
+    }
+    assert writers == {"serviceAccount:causeway-restore@demo.iam.gserviceaccount.com"}
+
+
+def test_secrets_of_channels_are_secret_and_severities_find_their_channels(cloud) -> None:
+    loud = Channel("pager", "pagerduty", severities=frozenset({Severity.CRITICAL}), secret="s3cret")
+    quiet = Channel("team", "email", {"email_address": "team@example.org"})
+    channels = cloud.provision(lambda: Channels("notify", ChannelsArgs("demo", (loud, quiet))))
+    assert len(channels.by_severity[Severity.CRITICAL]) == 2
+    assert len(channels.by_severity[Severity.WARNING]) == 1
+
+    labels = cloud.one("notify-pager")["sensitiveLabels"]
+    key = pulumi.runtime.rpc.unwrap_rpc_secret(labels["serviceKey"])
+    assert pulumi.runtime.rpc.is_rpc_secret(labels["serviceKey"]) or key == "s3cret"
+    assert "sensitiveLabels" not in cloud.one("notify-team")
+    assert "s3cret" not in repr(loud)
+
+
+def test_a_secret_for_a_channel_type_that_has_none_is_refused(cloud) -> None:
+    with pytest.raises(ValueError, match="takes none"):
+        Channels("notify", ChannelsArgs("demo", (Channel("team", "email", secret="s3cret"),)))
+
+
+def test_an_alert_is_promql_with_its_severity_its_channels_and_its_service(cloud) -> None:
+    alert = Alert("CVAnalyzer-error_rate", "t", "x", "up == 0", Severity.CRITICAL, "CVAnalyzer", "error_rate")
+    cloud.provision(lambda: Alerts("alerts", AlertsArgs("demo", (alert,), {Severity.CRITICAL: ["channel"]})))
+
+    policy = cloud.one("alerts-CVAnalyzer-error_rate")
+    (condition,) = policy["conditions"]
+    assert condition["conditionPrometheusQueryLanguage"]["query"] == "up == 0"
+    assert condition["conditionPrometheusQueryLanguage"]["evaluationInterval"] == "30s"
+    assert policy["severity"] == "CRITICAL"
+    assert policy["notificationChannels"] == ["channel"]
+    assert policy["userLabels"] == {"causeway_service": "cvanalyzer", "causeway_guardrail": "error_rate"}
+
+
+def test_an_evaluation_interval_cloud_monitoring_would_refuse_is_refused_here() -> None:
+    with pytest.raises(ValueError, match="multiple of 30"):
+        Alert("a", "t", "x", "up", Severity.ERROR, interval_s=45)
+
+
+def test_label_values_are_what_cloud_monitoring_takes() -> None:
+    assert label_value("CV Analyzer/ä" + "x" * 80) == ("cv-analyzer--" + "x" * 80)[:63]
+
+
+def test_a_missed_run_is_found_also_when_the_job_has_never_run() -> None:
+    alert = missed_run("causeway-backup-high", 7200)
+    assert "or vector(0)" in alert.query, "no series at all must count as no success"
+    assert "[7200s]" in alert.query
+
+
+def test_a_new_flag_set_and_a_changed_one_are_judged_by_the_same_hook(cloud) -> None:
+    hook = pulumi.ResourceHook("legal_move", lambda args: None, pulumi.ResourceHookOptions(on_dry_run=True))
+    cloud.provision(
+        lambda: FlagSet("flags", FlagSetArgs("demo", "causeway", "local", '{"flags":{}}', "infrastructure", hook))
+    )
+
+    document = cloud.one("flags-document")
+    assert (document["collection"], document["documentId"], document["database"]) == ("flags", "local", "causeway")
+    assert json.loads(document["fields"]) == {
+        "definition": {"stringValue": '{"flags":{}}'},
+        "position": {"stringValue": "infrastructure"},
+    }
+
+
+def test_fields_read_back_as_they_were_written() -> None:
+    assert read_fields(fields_json('{"a":"ä\\n"}', "low/A+B/25")) == ('{"a":"ä\\n"}', "low/A+B/25")
+
+
+def test_jobs_are_started_by_the_scheduler_and_nobody_else(cloud) -> None:
+    emails = {name: f"{name}@x" for name in ("monitor", "stream", "backup", "verify", "scheduler")}
+    args = SchedulersArgs("demo", "europe-west1", "image", schedule("local", BACKUPS), emails)
+    cloud.provision(lambda: Schedulers("schedulers", args))
+
+    assert {resource.inputs["member"] for resource in cloud.of("JobIamMember")} == {"serviceAccount:scheduler@x"}
+    assert not cloud.of("ServiceIamMember"), "nobody calls the always-on services"
+    timers = [resource for resource in cloud.of("Job") if resource.typ.startswith("gcp:cloudscheduler")]
+    assert {timer.inputs["name"]: timer.inputs["schedule"] for timer in timers} == {
+        "causeway-backup-high": "7 * * * *",
+        "causeway-backup-medium": "17 2 * * *",
+        "causeway-verify": "47 3 * * *",
+        "causeway-watchdog": "* * * * *",
+    }
+    for timer in timers:
+        assert timer.inputs["httpTarget"]["uri"].endswith(f"/jobs/{timer.inputs['name']}:run")
+    for service in cloud.of("Service"):
+        template = service.inputs["template"]
+        assert template["scaling"] == {"minInstanceCount": 1, "maxInstanceCount": 1}
+        assert template["containers"][0]["resources"]["cpuIdle"] is False, "a heartbeat needs its CPU always"
+        assert service.inputs["ingress"] == "INGRESS_TRAFFIC_INTERNAL_ONLY"
+
+
+def test_without_realtime_data_nothing_streams() -> None:
+    assert [service.name for service in schedule("local", {"high": "hourly"}).always_on] == ["causeway-monitor"]
+
+
+def test_an_unknown_rhythm_is_no_schedule() -> None:
+    with pytest.raises(KeyError):
+        schedule("local", {"high": "weekly"})
+
+
+URL_MAP = UrlMapSplit("CVAnalyzer", "cv-map", "backend/legacy", "backend/package")
+CLOUD_RUN = CloudRunSplit("CVAnalyzer", "cv", "europe-west1", "image", "cv-1", "cv-2")
+
+
+@pytest.mark.parametrize("weight", [0, 10, 100])
+def test_shares_add_up_in_the_units_of_each_kind(weight: int) -> None:
+    assert sum(share for _, share in url_map_weights(URL_MAP, weight)) == 1000
+    assert sum(percent for _, percent in cloud_run_percents(CLOUD_RUN, weight)) == 100
+
+
+def test_a_weight_beyond_all_traffic_is_refused() -> None:
+    with pytest.raises(ValueError, match="110 %"):
+        TrafficArgs("demo", URL_MAP, 110)
+
+
+def test_revisions_split_a_cloud_run_service(cloud) -> None:
+    cloud.provision(lambda: Traffic("traffic", TrafficArgs("demo", CLOUD_RUN, 25)))
+
+    traffics = cloud.one("traffic-CVAnalyzer")["traffics"]
+    assert [(target["revision"], target["percent"]) for target in traffics] == [("cv-2", 25), ("cv-1", 75)]
+
+
+def test_a_url_map_weighs_its_backends(cloud) -> None:
+    cloud.provision(lambda: Traffic("traffic", TrafficArgs("demo", URL_MAP, 25)))
+
+    action = cloud.one("traffic-CVAnalyzer")["defaultRouteAction"]
+    weights = [(backend["backendService"], backend["weight"]) for backend in action["weightedBackendServices"]]
+    assert weights == [("backend/package", 250), ("backend/legacy", 750)]
+
+
+def test_the_compute_module_is_only_loaded_for_url_maps() -> None:
+    import subprocess
+
+    loaded = subprocess.run(
+        [sys.executable, "-c", "import sys, components.traffic; print('pulumi_gcp.compute' in sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert loaded.stdout.strip() == "False"
