@@ -13,12 +13,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from causeway.errors import Conflict
-from causeway.rollout.store import NOW, Document, Store, Write
+from causeway.rollout.store import NOW, Document, Now, Store, Write
 
 #: A lease whose holder has not renewed it for so long may be taken over, in seconds.
 LEASE = 15.0
 #: How often a write is tried again when only a heartbeat came in between.
 _TRIES = 20
+
+
+#: A time as read, or NOW where the server shall put its own.
+Time = datetime.datetime | Now | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +34,8 @@ class Control:
 
     fence: int = 0
     holder: str = ""
-    lease_at: datetime.datetime | None = None
-    renewed_at: datetime.datetime | None = None
+    lease_at: Time = None
+    renewed_at: Time = None
     epochs: Mapping[str, int] = field(default_factory=dict)
     maintenance: str | None = None
     override: str | None = None
@@ -51,7 +55,8 @@ class Control:
 
     def expired(self, read: datetime.datetime) -> bool:
         """Whether the holder has been silent for too long, by the server's clock."""
-        return self.lease_at is None or (read - self.lease_at).total_seconds() > LEASE
+        at = self.lease_at
+        return not isinstance(at, datetime.datetime) or (read - at).total_seconds() > LEASE
 
 
 def path(stack: str) -> str:
@@ -66,7 +71,7 @@ def read(store: Store, stack: str) -> Control:
 
 def renew(store: Store, stack: str) -> None:
     """The heartbeat: somebody watches. Needs no lease; raises Unreachable."""
-    _change(store, stack, lambda control, _: replace(control, renewed_at=NOW), ())  # type: ignore[arg-type]
+    _change(store, stack, lambda control, _: replace(control, renewed_at=NOW), ())
 
 
 def acquire(store: Store, stack: str, holder: str) -> Lease:
@@ -79,7 +84,7 @@ def acquire(store: Store, stack: str, holder: str) -> Lease:
                 "two at once would undo each other's steps",
                 f"Wait for it, or stop it; its lease ends {LEASE:g} s after its last heartbeat.",
             )
-        return replace(control, fence=control.fence + 1, holder=holder, lease_at=NOW)  # type: ignore[arg-type]
+        return replace(control, fence=control.fence + 1, holder=holder, lease_at=NOW)
 
     control = _change(store, stack, take, ())
     return Lease(store, stack, holder, control.fence)

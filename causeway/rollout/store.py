@@ -17,7 +17,7 @@ DATABASE = "causeway"
 Values = Mapping[str, Any]
 
 
-class _Now:
+class Now:
     """Stands for the server's time in a write."""
 
     def __repr__(self) -> str:
@@ -25,7 +25,7 @@ class _Now:
 
 
 #: In a value: the time at which the server commits the write.
-NOW = _Now()
+NOW = Now()
 
 
 @dataclass(frozen=True, slots=True)

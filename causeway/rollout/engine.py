@@ -1,0 +1,271 @@
+"""The Pulumi port: preview with policies, apply what was previewed, read the state, recover what a crash left.
+
+The CLI is driven directly. Its output goes to files, so that the death of the runner does not kill an update at its
+next line; it runs in a process group of its own, so that Ctrl-C reaches the runner first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from causeway.errors import CausewayError, MoveRefused, Unreachable
+
+#: Types that are Pulumi's own and no resource of the stack.
+_NOT_CUSTOM = ("pulumi:pulumi:", "pulumi:providers:")
+
+
+class UpdateFailed(CausewayError):
+    """Pulumi could not carry an update out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a preview or an update did: counts of steps by kind, its events, and how long it took in seconds."""
+
+    changes: Mapping[str, int]
+    events: tuple[Mapping[str, Any], ...]
+    seconds: float
+
+    @property
+    def changed(self) -> int:
+        """How many resources differ."""
+        return sum(count for kind, count in self.changes.items() if kind not in ("same", "read"))
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """A stack's state: custom resources by URN with their inputs, and the digest of these. Secrets stay encrypted."""
+
+    inputs: Mapping[str, Mapping[str, Any]]
+    pending: tuple[str, ...]
+
+    @property
+    def digest(self) -> str:
+        """sha256 over the inputs in canonical JSON."""
+        text = json.dumps(self.inputs, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def differences(self, other: Export) -> list[str]:
+        """What differs in another export, one line a resource property."""
+        lines = []
+        for urn in sorted({*self.inputs, *other.inputs}):
+            mine, theirs = self.inputs.get(urn), other.inputs.get(urn)
+            name = urn.rsplit("::", 2)[-2].rsplit("$", 1)[-1] + " " + urn.rsplit("::", 1)[-1]
+            if mine is None or theirs is None:
+                lines.append(f"{name} exists only {'now' if mine is None else 'then'}")
+            else:
+                keys = sorted({*mine, *theirs})
+                lines += [f"{name}.{key} differs" for key in keys if mine.get(key) != theirs.get(key)]
+        return lines
+
+
+class Engine(Protocol):
+    """What the runner needs of Pulumi, for one stack."""
+
+    def preview(self, plan: Path, *, reason: str = "") -> Outcome:
+        """Preview with policies and keep the plan. Raises MoveRefused or UpdateFailed; changes nothing."""
+
+    def up(self, plan: Path | None, *, reason: str = "") -> Outcome:
+        """Apply exactly what was previewed, or everything where there is no plan. Raises UpdateFailed."""
+
+    def export(self) -> Export:
+        """The state as it is recorded."""
+
+    def refresh(self) -> None:
+        """Read the cloud into the state, and forget operations that a crash left pending."""
+
+    def drift(self) -> Outcome:
+        """Preview against the cloud as it is, with nothing changed."""
+
+    def recover(self) -> None:
+        """Remove what a dead update left: its processes, its lock."""
+
+
+class Pulumi:
+    """The engine on the `pulumi` command. `folder` holds Pulumi.yaml, `work` receives the output of each run."""
+
+    def __init__(
+        self,
+        stack: str,
+        folder: Path,
+        work: Path,
+        *,
+        environment: Mapping[str, str] | None = None,
+        policies: Path | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.stack = stack
+        self._folder = folder
+        self._work = work
+        self._environment = {**os.environ, **(environment or {}), "PULUMI_SKIP_UPDATE_CHECK": "true"}
+        self._policies = policies
+        self._clock = clock
+        self._work.mkdir(parents=True, exist_ok=True)
+
+    def preview(self, plan: Path, *, reason: str = "") -> Outcome:
+        plan.unlink(missing_ok=True)
+        policies = ("--policy-pack", str(self._policies)) if self._policies else ()
+        return self._run("preview", "--save-plan", str(plan), *policies, reason=reason)
+
+    def up(self, plan: Path | None, *, reason: str = "") -> Outcome:
+        planned = ("--plan", str(plan)) if plan else ()
+        return self._run("up", "--yes", "--skip-preview", *planned, reason=reason)
+
+    def export(self) -> Export:
+        out = self._plain("stack", "export", "--stack", self.stack)
+        deployment = json.loads(out).get("deployment") or {}
+        resources = deployment.get("resources") or []
+        return Export(
+            inputs={
+                each["urn"]: each.get("inputs", {})
+                for each in resources
+                if each.get("custom") and not each.get("external") and not each["type"].startswith(_NOT_CUSTOM)
+            },
+            pending=tuple(each["resource"]["urn"] for each in deployment.get("pending_operations") or []),
+        )
+
+    def refresh(self) -> None:
+        self._run("refresh", "--yes", "--skip-preview", "--clear-pending-creates")
+
+    def drift(self) -> Outcome:
+        return self._run("preview", "--refresh")
+
+    def recover(self) -> None:
+        self._end_orphans()
+        self._plain("cancel", self.stack, "--yes")
+        if self.export().pending:
+            self.refresh()
+
+    def _run(self, verb: str, *arguments: str, reason: str = "") -> Outcome:
+        """Run an operation with its events in a file, its group noted for whoever comes after a crash."""
+        events, output = self._work / f"{verb}.events", self._work / f"{verb}.out"
+        events.unlink(missing_ok=True)
+        command = [self._command(), verb, "--stack", self.stack, "--non-interactive", "--color", "never"]
+        command += ["--event-log", str(events), *arguments]
+        environment = {**self._environment, "PULUMI_DEBUG_COMMANDS": "1", "CAUSEWAY_REASON": reason}
+        began = self._clock()
+        with output.open("wb") as out:
+            process = subprocess.Popen(
+                command,
+                cwd=self._folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            self._note.write_text(str(process.pid))
+            try:
+                code = process.wait()
+            except BaseException:
+                # Once: the operation in flight finishes and the state stays clean.
+                process.send_signal(signal.SIGINT)
+                process.wait()
+                raise
+            finally:
+                self._note.unlink(missing_ok=True)
+        found = tuple(_read_events(events))
+        if code:
+            raise self._failure(verb, output.read_text(errors="replace"), found)
+        summary: Mapping[str, Any] = next((e["summaryEvent"] for e in found if "summaryEvent" in e), {})
+        return Outcome(summary.get("resourceChanges", {}), found, self._clock() - began)
+
+    @property
+    def _note(self) -> Path:
+        """Names the process group of the operation that runs."""
+        return self._work / "running.pid"
+
+    def _end_orphans(self) -> None:
+        """End what is left of the last operation's group: an orphaned provider may still write."""
+        if not self._note.exists():
+            return
+        group = int(self._note.read_text() or 0)
+        if group > 1:
+            try:
+                os.killpg(group, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError):
+                pass
+        self._note.unlink(missing_ok=True)
+
+    def _failure(self, verb: str, output: str, events: Sequence[Mapping[str, Any]]) -> CausewayError:
+        """One error from an operation's output: a refusal of the hook or of a policy, or a failure."""
+        errors = [
+            e["diagnosticEvent"]["message"] for e in events if e.get("diagnosticEvent", {}).get("severity") == "error"
+        ]
+        for message in errors:
+            if "legal_move" in message and "failed:" in message:
+                return MoveRefused(_clean(message.split("failed:", 1)[1]))
+        violations = [
+            e["policyEvent"] for e in events if e.get("policyEvent", {}).get("enforcementLevel") == "mandatory"
+        ]
+        if violations:
+            first = violations[0]
+            return MoveRefused(
+                f"policy {first['policyName']}: {_clean(first['message'])}",
+                f"{len(violations)} mandatory {'policy is' if len(violations) == 1 else 'policies are'} violated",
+                "Mend the config; nothing was changed.",
+            )
+        if "the stack is currently locked" in output:
+            return UpdateFailed(
+                f"Pulumi holds a lock on {self.stack}",
+                "another update runs, or one has died",
+                "Wait for it; after a crash `causeway reconcile` removes what it left.",
+            )
+        what = _clean(errors[-1]) if errors else _clean(output[-600:])
+        return UpdateFailed(f"pulumi {verb} failed: {what}", "", f"The whole output: {self._work / verb}.out")
+
+    def _plain(self, *arguments: str) -> str:
+        done = subprocess.run(
+            [self._command(), *arguments, "--non-interactive"],
+            cwd=self._folder,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise UpdateFailed(
+                f"pulumi {arguments[0]} failed: {_clean(done.stderr or done.stdout)}",
+                "the state of the stack cannot be read",
+                f"`pulumi stack select {self.stack}` shows whether it exists.",
+            )
+        return done.stdout
+
+    def _command(self) -> str:
+        found = shutil.which("pulumi", path=self._environment.get("PATH"))
+        if found is None:
+            raise Unreachable(
+                "pulumi is not on the PATH",
+                "no stack can be previewed or updated",
+                '`make setup` gets it; then `eval "$(make -s env)"`.',
+            )
+        return found
+
+
+def _read_events(path: Path) -> Iterator[Mapping[str, Any]]:
+    """Engine events, one JSON document a line; the last line may be cut."""
+    if not path.exists():
+        return
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            yield json.loads(line)
+        except ValueError:
+            continue
+
+
+def _clean(message: str) -> str:
+    """A diagnostic without colour marks and line breaks."""
+    import re
+
+    return " ".join(re.sub(r"<\{%.*?%\}>", "", message).split()).strip()

@@ -1,0 +1,192 @@
+"""The journal in `migration_checkpoints`: one record a move, from intent to done, with who, why and evidence.
+
+A record's number is one more than the last one's and it is created only if it does not exist, so two operators
+cannot both take a step. Its history is appended to, never rewritten, and each write is conditional on the one before.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from causeway.model.hold import Hold
+from causeway.model.moves import Direction, Place
+from causeway.rollout.control import Lease
+from causeway.rollout.store import Document, Store, Write
+
+COLLECTION = "migration_checkpoints"
+
+
+class State(StrEnum):
+    """How far a move has come. `failed` and `superseded` end it without its place being reached and judged."""
+
+    INTENT = "intent"
+    APPLIED = "applied"
+    ACTED = "actions"
+    OBSERVED = "observed"
+    JUDGED = "verdict"
+    DONE = "done"
+    FAILED = "failed"
+    SUPERSEDED = "superseded"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen to the record."""
+        return self in (State.DONE, State.FAILED, State.SUPERSEDED)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One move. `facts` hold what was found on the way: weights, actions done, soak, verdict, export digest, times."""
+
+    stack: str
+    seq: int
+    direction: Direction
+    there: Place
+    here: Place | None
+    state: State
+    who: str
+    why: str = ""
+    fence: int = 0
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    history: tuple[Mapping[str, Any], ...] = ()
+    updated: datetime.datetime | None = None
+
+    @property
+    def path(self) -> str:
+        """Where it lies."""
+        return f"{COLLECTION}/{self.stack}-{self.seq:06d}"
+
+    @property
+    def verdict(self) -> str | None:
+        """`ADVANCE`, `HOLD` or `ROLL_BACK`, once it was judged."""
+        found = self.facts.get("verdict")
+        return str(found["decision"]) if found else None
+
+    @property
+    def began(self) -> datetime.datetime | None:
+        """When the intent was written."""
+        return self.history[0]["at"] if self.history else None
+
+    def values(self) -> dict[str, Any]:
+        """As it is written."""
+        return {
+            "stack": self.stack,
+            "seq": self.seq,
+            "direction": self.direction.value,
+            "position": self.there.position,
+            "hold": self.there.hold.entries(),
+            "from_position": self.here.position if self.here else None,
+            "from_hold": self.here.hold.entries() if self.here else [],
+            "state": self.state.value,
+            "who": self.who,
+            "why": self.why,
+            "fence": self.fence,
+            "facts": dict(self.facts),
+            "history": list(self.history),
+        }
+
+    @classmethod
+    def of(cls, document: Document) -> Record:
+        """From what was read."""
+        values = document.values
+        start = values["from_position"]
+        return cls(
+            stack=values["stack"],
+            seq=values["seq"],
+            direction=Direction(values["direction"]),
+            there=Place(values["position"], Hold.parse(values["hold"])),
+            here=Place(start, Hold.parse(values["from_hold"])) if start else None,
+            state=State(values["state"]),
+            who=values["who"],
+            why=values["why"],
+            fence=values["fence"],
+            facts=values["facts"],
+            history=tuple(values["history"]),
+            updated=document.updated,
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {**self.values(), "updated": self.updated}
+
+
+def last(store: Store, stack: str) -> Record | None:
+    """The newest record of a stack. Raises Unreachable."""
+    return next(iter(history(store, stack, 1)), None)
+
+
+def history(store: Store, stack: str, count: int = 200) -> list[Record]:
+    """The newest records of a stack, newest first. Raises Unreachable."""
+    return [Record.of(found) for found in store.newest(COLLECTION, stack, count)]
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """The journal of one stack, written under a lease. `now` is the writer's clock, for people to read."""
+
+    lease: Lease
+    now: Callable[[], datetime.datetime]
+
+    @property
+    def store(self) -> Store:
+        return self.lease.store
+
+    def open(
+        self,
+        direction: Direction,
+        here: Place | None,
+        there: Place,
+        why: str = "",
+        facts: Mapping[str, Any] | None = None,
+        **control: Any,
+    ) -> Record:
+        """Write the intent of a move. Raises Conflict where somebody else has begun one."""
+        before = last(self.store, self.lease.stack)
+        record = Record(
+            stack=self.lease.stack,
+            seq=before.seq + 1 if before else 1,
+            direction=direction,
+            there=there,
+            here=here,
+            state=State.INTENT,
+            who=self.lease.holder,
+            why=why,
+            fence=self.lease.fence,
+            facts=dict(facts or {}),
+            history=(self._entry(State.INTENT, why),),
+        )
+        return self._write(record, **control)
+
+    def advance(
+        self, record: Record, state: State, note: str = "", control: Mapping[str, Any] | None = None, **facts: Any
+    ) -> Record:
+        """Append to a record. Raises Conflict where somebody else has, or has taken the stack over."""
+        changed = replace(
+            record,
+            state=state,
+            fence=self.lease.fence,
+            facts={**record.facts, **facts},
+            history=(*record.history, self._entry(state, note)),
+        )
+        return self._write(changed, **(control or {}))
+
+    def _write(self, record: Record, **control: Any) -> Record:
+        write = Write(record.path, record.values(), record.updated)
+        return replace(record, updated=self.lease.commit([write], **control))
+
+    def _entry(self, state: State, note: str) -> dict[str, Any]:
+        return {"state": state.value, "at": self.now(), "by": self.lease.holder, "note": note}
+
+
+def judged_good(records: Sequence[Record], place: Place) -> str | None:
+    """What a place lacks for going on from it, by the journal, newest record first; None when it lacks nothing."""
+    newest = next(iter(records), None)
+    if newest is None or newest.there != place:
+        return "the journal has no record of it"
+    if newest.state is not State.DONE:
+        return f"its record {newest.seq} ended as {newest.state}" if newest.state.ended else f"it is at {newest.state}"
+    return None if newest.verdict == "ADVANCE" else f"the verdict was {newest.verdict or 'never given'}"
