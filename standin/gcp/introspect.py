@@ -1,0 +1,119 @@
+"""Reads a resource's or function's schema out of the installed `pulumi_gcp` package.
+
+Resource classes are found by token in the registry that `import pulumi_gcp` fills; a module is imported only when one
+of its resources occurs (`pulumi_gcp.compute` alone takes two seconds).
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from typing import Any
+
+from pulumi import _types
+
+from standin.gcp.schema import Schema, Type, UnknownToken
+
+_SCALARS: dict[object, Type] = {str: "string", int: "integer", float: "number", bool: "boolean"}
+
+_DEEPEST = 12
+"""Nesting at which a type that contains itself is no longer followed."""
+
+
+def introspect(token: str) -> Schema:
+    """The schema of a resource (`gcp:firestore/document:Document`) or function (`gcp:projects/getProject:getProject`).
+
+    Raises `UnknownToken`.
+    """
+    name = token.rsplit(":", 1)[-1]
+    return _function(token) if name[:1].islower() else _resource(token)
+
+
+def _resource(token: str) -> Schema:
+    cls = _resource_class(token)
+    module = sys.modules[cls.__module__]
+    # Where the generator had to avoid a clash with another class, the arguments are called <X>InitArgs.
+    arguments = getattr(module, f"{cls.__name__}InitArgs", None) or getattr(module, f"{cls.__name__}Args")
+    outputs = {name: _type(hint) for name, hint in _types.resource_types(cls).items() if name not in ("id", "urn")}
+    return Schema(token, _properties(arguments), outputs)
+
+
+def _resource_class(token: str) -> type:
+    import pulumi_gcp  # noqa: F401 - fills the registry
+    from pulumi.runtime import rpc
+
+    package_and_module = token.rsplit(":", 1)[0]
+    for module in rpc._RESOURCE_MODULES.get(package_and_module, []):
+        described: Mapping[str, Any] = module.mod_info  # type: ignore[attr-defined]
+        if token in described["classes"]:
+            found: type = getattr(import_module(described["fqn"]), described["classes"][token])
+            return found
+    raise UnknownToken(f"the installed pulumi_gcp has no resource {token}")
+
+
+def _function(token: str) -> Schema:
+    matched = re.fullmatch(r"gcp:(?:(\w+)/)?\w+:(\w+)", token)
+    if not matched:
+        raise UnknownToken(f"{token} is not a function of pulumi_gcp")
+    module_name, name = matched.groups()
+    try:
+        module = import_module(f"pulumi_gcp.{module_name}" if module_name else "pulumi_gcp")
+        function: Callable[..., Any] = getattr(module, _snake(name))
+        result: type = getattr(module, f"{name[0].upper()}{name[1:]}Result")
+    except (ImportError, AttributeError):
+        raise UnknownToken(f"the installed pulumi_gcp has no function {token}") from None
+    takes = inspect.signature(function).parameters
+    hints = typing.get_type_hints(function)
+    inputs = {
+        _camel(parameter): {
+            "type": _type(hints[parameter]),
+            "required": takes[parameter].default is inspect.Parameter.empty,
+        }
+        for parameter in takes
+        if parameter != "opts"
+    }
+    return Schema(token, inputs, {name: _type(hint) for name, hint in _types.output_type_types(result).items()})
+
+
+def _properties(arguments: type, depth: int = 0) -> dict[str, dict[str, Any]]:
+    """Input properties of an `…Args` class by wire name; required is what its constructor has no default for."""
+    parameters = inspect.signature(arguments.__init__).parameters  # type: ignore[misc]
+    types = _types.input_type_types(arguments)
+    return {
+        wire: {
+            "type": _type(types[wire], depth + 1),
+            "required": python in parameters and parameters[python].default is inspect.Parameter.empty,
+        }
+        for python, wire in _types.input_type_py_to_pulumi_names(arguments).items()
+    }
+
+
+def _type(hint: Any, depth: int = 0) -> Type:
+    hint = _types.unwrap_type(hint)
+    if hint in _SCALARS:
+        return _SCALARS[hint]
+    origin = typing.get_origin(hint)
+    if origin in (Sequence, list):
+        return {"list": _type(typing.get_args(hint)[0], depth)}
+    if origin in (Mapping, dict):
+        return {"map": _type(typing.get_args(hint)[1], depth)}
+    if inspect.isclass(hint) and depth < _DEEPEST:
+        if _types.is_input_type(hint):
+            return {"object": _properties(hint, depth)}
+        if _types.is_output_type(hint):
+            fields = _types.output_type_types(hint)
+            return {"object": {name: {"type": _type(of, depth + 1), "required": False} for name, of in fields.items()}}
+    return "any"
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def _camel(name: str) -> str:
+    head, *tail = name.split("_")
+    return head + "".join(word.capitalize() for word in tail)
