@@ -68,7 +68,7 @@ def missed_run(job: str, within_s: int, severity: Severity = Severity.ERROR) -> 
 
 def label_value(text: str) -> str:
     """`text` as a Cloud Monitoring label value: lower case letters, digits, `_` and `-`, at most 63."""
-    return "".join(c if c.isascii() and c.isalnum() else "-" for c in text.lower())[:63]
+    return "".join(c if c.isascii() and (c.isalnum() or c == "_") else "-" for c in text.lower())[:63]
 
 
 class Alerts(pulumi.ComponentResource):

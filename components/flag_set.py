@@ -40,6 +40,11 @@ def read_fields(fields: str) -> tuple[str, str]:
     return typed["definition"]["stringValue"], typed["position"]["stringValue"]
 
 
+def guarded_by(hook: pulumi.ResourceHook) -> pulumi.ResourceHookBinding:
+    """The hook before every write: a first flag set can be as illegal (not where a plan starts) as a later one."""
+    return pulumi.ResourceHookBinding(before_create=[hook], before_update=[hook])
+
+
 class FlagSet(pulumi.ComponentResource):
     """The document `flags/<stack>`, guarded by the hook that knows which moves are legal."""
 
@@ -55,10 +60,7 @@ class FlagSet(pulumi.ComponentResource):
             document_id=args.document_id,
             fields=fields_json(args.definition, args.position),
             deletion_policy=args.deletion_policy,
-            opts=pulumi.ResourceOptions(
-                parent=self,
-                hooks=pulumi.ResourceHookBinding(before_create=[args.legal_move], before_update=[args.legal_move]),
-            ),
+            opts=pulumi.ResourceOptions(parent=self, hooks=guarded_by(args.legal_move)),
         )
         # From what was written, never from what was asked for: an output of the latter runs ahead of a failed write.
         position = self.document.fields.apply(lambda fields: read_fields(fields)[1])

@@ -9,6 +9,7 @@ from typing import Any
 
 import pulumi
 import pytest
+from pulumi.runtime import rpc
 
 from standin.gcp.check import check
 from standin.gcp.schema import Schemas
@@ -28,7 +29,7 @@ class Recorder(pulumi.runtime.Mocks):
         if args.resource_id and not args.inputs:  # `X.get`, a read
             return args.resource_id, self.existing
         if args.typ.startswith("gcp:"):
-            failures = check(self.schemas.of(args.typ), args.inputs)
+            failures = check(self.schemas.of(args.typ), plain(args.inputs))
             assert not failures, [failure.reason for failure in failures]
         return f"{args.name}-id", {"name": f"{args.name}-name", **_computed(args), **args.inputs}
 
@@ -59,6 +60,14 @@ class Recorder(pulumi.runtime.Mocks):
         """The inputs of the one resource of that name."""
         (found,) = (resource for resource in self.resources if resource.name == name)
         return found.inputs
+
+
+def plain(value: Any) -> Any:
+    """A value of the wire without its marks of secrecy."""
+    value = rpc.unwrap_rpc_secret(value)
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list) else value
 
 
 def _computed(args: pulumi.runtime.MockResourceArgs) -> dict[str, str]:
