@@ -7,6 +7,7 @@ listed, and then ignored and swept up by the next prune.
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -42,7 +43,8 @@ class BackupKind(StrEnum):
 class SegmentRef:
     """Where a sealed segment lies and what it holds.
 
-    `last` is the cursor at which a resumed task goes on; `watermark` the last instant whose state is exact in a stream.
+    `last` is the cursor at which a resumed task goes on; `watermark` the last instant whose state is exact in a stream;
+    `counts` are its documents per collection id.
     """
 
     backup: str
@@ -54,6 +56,7 @@ class SegmentRef:
     facts: Facts
     last: str = ""
     watermark: datetime | None = None
+    counts: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +64,8 @@ class Backup:
     """One backup as the manifest tells it.
 
     `collections` are the top-level collections it was restricted to, empty for all. `task_starts` are the document
-    names at which parallel tasks begin, so there is one task more than starts. `counts` are documents per collection
-    id, known once complete. `verified` is the read-back that was last found equal.
+    paths at which parallel tasks begin, so there is one task more than starts. `verified` is the time of the last
+    trial restore, if that was found equal.
     """
 
     id: str
@@ -76,7 +79,6 @@ class Backup:
     segments: tuple[SegmentRef, ...] = ()
     tasks_done: frozenset[int] = frozenset()
     completed: datetime | None = None
-    counts: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     verified: datetime | None = None
     pruned: bool = False
 
@@ -89,6 +91,14 @@ class Backup:
     def facts(self) -> Facts:
         """The sum over its segments."""
         return sum((segment.facts for segment in self.segments), Facts())
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Documents per collection id, by id."""
+        total: Counter[str] = Counter()
+        for segment in self.segments:
+            total.update(segment.counts)
+        return dict(sorted(total.items()))
 
     @property
     def stored_bytes(self) -> int:
@@ -218,6 +228,7 @@ class Archive:
         task: int = 0,
         last: str = "",
         watermark: datetime | None = None,
+        counts: Mapping[str, int] | None = None,
     ) -> SegmentRef:
         """Store a segment, then list it; only then does it count.
 
@@ -226,7 +237,7 @@ class Archive:
         """
         path = f"segments/{backup_id}/{task:04}-{number:08}-{sealed.sha256[:12]}.zst"
         segment = SegmentRef(
-            backup_id, task, number, path, sealed.sha256, len(sealed.data), sealed.facts, last, watermark
+            backup_id, task, number, path, sealed.sha256, len(sealed.data), sealed.facts, last, watermark, counts or {}
         )
 
         def is_next(entries: Sequence[Entry]) -> None:
@@ -247,10 +258,9 @@ class Archive:
         self._manifest.append("segment", _segment_body(segment), self._now(), is_next)
         return segment
 
-    def end_task(self, backup_id: str, task: int, counts: Mapping[str, int]) -> None:
-        """Write down that a task has read its whole range; `counts` are its documents per collection id."""
-        body = {"backup": backup_id, "task": task, "counts": dict(sorted(counts.items()))}
-        self._manifest.append("task", body, self._now())
+    def end_task(self, backup_id: str, task: int) -> None:
+        """Write down that a task has read its whole range."""
+        self._manifest.append("task", {"backup": backup_id, "task": task}, self._now())
 
     def complete(self, backup_id: str) -> Backup:
         """Close a backup: counts, digest and tool version. Done once all tasks have ended; again changes nothing."""
@@ -265,7 +275,7 @@ class Archive:
         facts = backup.facts
         body = {
             "backup": backup_id,
-            "counts": dict(sorted(backup.counts.items())),
+            "counts": dict(backup.counts),
             "documents": facts.documents,
             "deletes": facts.deletes,
             "digest": f"{facts.digest:064x}",
@@ -316,6 +326,7 @@ def _segment_body(segment: SegmentRef) -> dict[str, Any]:
         "watermarks": segment.facts.watermarks,
         "raw_bytes": segment.facts.raw_bytes,
         "digest": f"{segment.facts.digest:064x}",
+        "counts": dict(segment.counts),
         "last": segment.last,
         "watermark": times.text(segment.watermark) if segment.watermark else None,
     }
@@ -351,6 +362,7 @@ def _segment(found: dict[str, Backup], entry: Entry) -> None:
         facts=Facts(body["documents"], body["deletes"], body["watermarks"], body["raw_bytes"], int(body["digest"], 16)),
         last=body["last"],
         watermark=times.parse(body["watermark"]) if body["watermark"] else None,
+        counts=MappingProxyType(body["counts"]),
     )
     backup = found[segment.backup]
     found[segment.backup] = replace(backup, segments=(*backup.segments, segment))
@@ -358,14 +370,7 @@ def _segment(found: dict[str, Backup], entry: Entry) -> None:
 
 def _task(found: dict[str, Backup], entry: Entry) -> None:
     backup = found[entry.body["backup"]]
-    if entry.body["task"] in backup.tasks_done:
-        return
-    counts = dict(backup.counts)
-    for collection, count in entry.body["counts"].items():
-        counts[collection] = counts.get(collection, 0) + count
-    found[backup.id] = replace(
-        backup, tasks_done=backup.tasks_done | {entry.body["task"]}, counts=MappingProxyType(counts)
-    )
+    found[backup.id] = replace(backup, tasks_done=backup.tasks_done | {entry.body["task"]})
 
 
 def _complete(found: dict[str, Backup], entry: Entry) -> None:

@@ -81,8 +81,8 @@ def test_a_flipped_bit_before_valid_records_is_damage_and_never_a_torn_tail(data
 
 def test_an_archive_gives_back_its_segments(archive: Archive) -> None:
     begun(archive)
-    segment = archive.add_segment("b1", sealed_with(range(100)), number=0, last="users/000099")
-    archive.end_task("b1", 0, {"users": 100})
+    segment = archive.add_segment("b1", sealed_with(range(100)), number=0, last="users/000099", counts={"users": 100})
+    archive.end_task("b1", 0)
     backup = archive.complete("b1")
     assert [record.payload for record in archive.read(segment)] == [payload(number) for number in range(100)]
     assert (backup.facts.documents, dict(backup.counts)) == (100, {"users": 100})

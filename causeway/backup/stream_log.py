@@ -1,0 +1,200 @@
+"""The archive side of a stream: blocks made durable, the watermark moved after them, and all of it found again.
+
+A stream is one backup of kind `stream`. Its first block is the base, the rest are deltas, each closed by a watermark.
+The open end is a log on a local disk (`OpenLog`); when it is long it becomes the next segment of the archive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from google.cloud.firestore_v1.types import firestore as _firestore
+from google.cloud.firestore_v1.types import write as _write
+from google.protobuf.struct_pb2 import Struct
+
+from causeway.backup import times
+from causeway.backup.archive import Archive, Backup, BackupKind
+from causeway.backup.documents import DOCUMENT, digest
+from causeway.backup.openlog import OpenLog, encode_block
+from causeway.backup.records import Kind, Record
+from causeway.backup.segments import SEGMENT_BYTES
+from causeway.backup.stream_block import Block, Known, Version, group_of
+
+_MARK: Any = _firestore.TargetChange.pb()
+_DELETE: Any = _write.DocumentDelete.pb()
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A point at which the state is exact, and the token that continues from it."""
+
+    read_time: datetime
+    token: bytes = b""
+
+
+@dataclass(slots=True)
+class Position:
+    """Where a stream stands: what is known at its durable mark, and up to where that was compared with the database."""
+
+    known: Known = field(default_factory=Known)
+    durable: Mark | None = None
+    verified: datetime | None = None
+
+    def take(self, record: Record) -> None:
+        """Move on by one record of a log or segment that ends with a watermark or a note."""
+        if record.kind is Kind.DOCUMENT:
+            name, updated = name_and_time(record.message)
+            self.known.of(group_of(name))[name] = updated
+        elif record.kind is Kind.DELETE:
+            name = _DELETE.FromString(record.payload).document
+            self.known.of(group_of(name)).pop(name, None)
+        elif record.kind is Kind.WATERMARK:
+            self.durable = read_mark(record)
+        elif record.kind is Kind.VERIFIED:
+            self.verified = read_mark(record).read_time
+
+
+def name_and_time(document: bytes) -> tuple[str, int]:
+    """Resource name and update time (microseconds since 1970) of a serialised document."""
+    message = DOCUMENT.FromString(document)
+    return message.name, message.update_time.seconds * 1_000_000 + message.update_time.nanos // 1000
+
+
+def read_mark(record: Record) -> Mark:
+    """What a watermark or verified record says."""
+    message = _MARK.FromString(record.payload)
+    return Mark(times.from_proto(message.read_time), message.resume_token)
+
+
+def deleted_name(record: Record) -> str:
+    """The resource name a delete record is about."""
+    return str(_DELETE.FromString(record.payload).document)
+
+
+def _mark(kind: Kind, mark: Mark) -> tuple[Kind, bytes]:
+    return kind, _MARK(read_time=times.to_proto(mark.read_time), resume_token=mark.token).SerializeToString()
+
+
+def _change(name: str, version: Version | None, at: datetime) -> tuple[Kind, bytes]:
+    if version is None:
+        return Kind.DELETE, _DELETE(document=name, read_time=times.to_proto(at)).SerializeToString()
+    return Kind.DOCUMENT, digest(version.body) + version.body
+
+
+def log_path(spool: Path, backup_id: str, number: int) -> Path:
+    """Where the open log lies that will become segment `number` of a stream."""
+    return spool / f"{backup_id}-{number:08}.log"
+
+
+def latest_stream(archive: Archive) -> Backup | None:
+    """The stream that was begun last."""
+    streams = [b for b in archive.backups() if b.kind is BackupKind.STREAM and not b.pruned]
+    return streams[-1] if streams else None
+
+
+class StreamLog:
+    """Appends to one stream; one writer at a time, which the open log's lock enforces."""
+
+    def __init__(self, archive: Archive, spool: Path, collections: tuple[str, ...], segment_bytes: int) -> None:
+        self._archive = archive
+        self._spool = spool
+        self._collections = collections
+        self._segment_bytes = segment_bytes
+        self._log: OpenLog | None = None
+        self._backup: Backup | None = None
+        self.position = Position()
+
+    @staticmethod
+    def open(
+        archive: Archive, spool: Path, collections: tuple[str, ...] = (), *, segment_bytes: int = SEGMENT_BYTES
+    ) -> StreamLog:
+        """Find the archive's stream again, as its last whole watermark left it, or begin one with the first block.
+
+        Raises:
+            Conflict: another process writes this stream.
+            IntegrityError: the log or a segment is damaged.
+        """
+        log = StreamLog(archive, spool, collections, segment_bytes)
+        backup = latest_stream(archive)
+        if backup is not None and backup.completed is None and backup.collections == collections:
+            log._recover(backup)
+        return log
+
+    @property
+    def backup(self) -> Backup | None:
+        """The stream's backup; None before the first block."""
+        return self._backup
+
+    def _recover(self, backup: Backup) -> None:
+        for segment in backup.segments:
+            for record in self._archive.read(segment):
+                self.position.take(record)
+        self._backup = backup
+        if len(backup.segments) > 0:  # sealed and listed, but not yet removed when the writer died
+            log_path(self._spool, backup.id, len(backup.segments) - 1).unlink(missing_ok=True)
+        self._log = OpenLog.open(log_path(self._spool, backup.id, len(backup.segments)))
+        for record in self._log.recovered:
+            self.position.take(record)
+        if self.position.durable is None:  # died before its base was durable: nothing is in it
+            self.close()
+            self._backup = None
+
+    def commit(self, block: Block) -> None:
+        """Make a block durable, then move the watermark. Afterwards `position` is the state at its read time.
+
+        Raises:
+            Unreachable: the disk is full or gone; the watermark stays where it is.
+        """
+        log = self._log or self._begin(block.read_time)
+        mark = Mark(block.read_time, block.token)
+        records = [_change(name, version, block.read_time) for name, version in block.changes.items()]
+        log.append(encode_block([*records, _mark(Kind.WATERMARK, mark)]))
+        log.sync()
+        self.position.known.apply(block.changes)
+        self.position.durable = mark
+        self._seal_if_long()
+
+    def verify(self, read_time: datetime) -> None:
+        """Write down that the state at this watermark was compared with the database and agreed."""
+        if self._log is not None:
+            self._log.append(encode_block([_mark(Kind.VERIFIED, Mark(read_time))]))
+            self._log.sync()
+            self.position.verified = read_time
+
+    def note(self, fact: Mapping[str, str]) -> None:
+        """Write down an alarm or a refusal at this place in the stream; before the base there is no place for it."""
+        if self._log is not None:
+            payload = Struct()
+            payload.update(dict(fact))
+            self._log.append(encode_block([(Kind.NOTE, payload.SerializeToString())]))
+            self._log.sync()
+
+    def _begin(self, read_time: datetime) -> OpenLog:
+        backup_id = f"stream-{read_time:%Y%m%dT%H%M%S%f}Z"
+        backup = Backup(
+            backup_id, BackupKind.STREAM, read_time, read_time, priority="critical", collections=self._collections
+        )
+        self._backup = self._archive.begin(backup)
+        self._log = OpenLog.open(log_path(self._spool, backup_id, 0))
+        return self._log
+
+    def _seal_if_long(self) -> None:
+        if self._log is None or self._backup is None or self._log.size < self._segment_bytes:
+            return
+        number = len(self._backup.segments)
+        mark = self.position.durable
+        sealed = self._log.seal()
+        self._archive.add_segment(self._backup.id, sealed, number=number, watermark=mark.read_time if mark else None)
+        self._log.remove()
+        self._backup = self._archive.backup(self._backup.id)
+        self._log = OpenLog.open(log_path(self._spool, self._backup.id, number + 1))
+
+    def close(self) -> None:
+        """Let go of the log; the next writer goes on from its last watermark."""
+        if self._log is not None:
+            self._log.close()
+            self._log = None
