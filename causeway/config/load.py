@@ -190,3 +190,8 @@ def _dotted(path: Sequence[object]) -> str:
 def _expectation(error: Any) -> str:
     description = error.schema.get("description") if isinstance(error.schema, dict) else None
     return f"Expected: {description}" if description else "stacks/schema.json says what may stand there."
+
+
+def keys() -> tuple[str, ...]:
+    """Every key of the namespace `causeway:`, without the namespace."""
+    return tuple(key.removeprefix("causeway:") for key in _schema()["$defs"]["keys"]["properties"])

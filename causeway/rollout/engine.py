@@ -6,6 +6,7 @@ next line; it runs in a process group of its own, so that Ctrl-C reaches the run
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -17,6 +18,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
+
+import psutil
 
 from causeway.errors import CausewayError, MoveRefused, Unreachable
 
@@ -186,15 +189,18 @@ class Pulumi:
         return self._work / "running.pid"
 
     def _end_orphans(self) -> None:
-        """End what is left of the last operation's group: an orphaned provider may still write."""
+        """End what is left of the last operation: an orphaned provider may still write.
+
+        Plugins have process groups of their own, but they stay in the session that was started for the operation.
+        """
         if not self._note.exists():
             return
-        group = int(self._note.read_text() or 0)
-        if group > 1:
-            try:
-                os.killpg(group, signal.SIGKILL)
-            except (ProcessLookupError, PermissionError):
-                pass
+        session = int(self._note.read_text() or 0)
+        left = [pid for pid in psutil.pids() if _session_of(pid) == session]
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        psutil.wait_procs([psutil.Process(pid) for pid in left if psutil.pid_exists(pid)], timeout=5)
         self._note.unlink(missing_ok=True)
 
     def _failure(self, verb: str, output: str, events: Sequence[Mapping[str, Any]]) -> CausewayError:
@@ -251,6 +257,13 @@ class Pulumi:
                 '`make setup` gets it; then `eval "$(make -s env)"`.',
             )
         return found
+
+
+def _session_of(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except (ProcessLookupError, PermissionError):
+        return None
 
 
 def _read_events(path: Path) -> Iterator[Mapping[str, Any]]:

@@ -7,7 +7,7 @@ cannot both take a step. Its history is appended to, never rewritten, and each w
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
@@ -65,6 +65,11 @@ class Record:
         """`ADVANCE`, `HOLD` or `ROLL_BACK`, once it was judged."""
         found = self.facts.get("verdict")
         return str(found["decision"]) if found else None
+
+    @property
+    def reached(self) -> bool:
+        """Whether the stack has stood at its place because of this move."""
+        return any(entry["state"] == State.APPLIED for entry in self.history)
 
     @property
     def began(self) -> datetime.datetime | None:
@@ -180,13 +185,3 @@ class Journal:
 
     def _entry(self, state: State, note: str) -> dict[str, Any]:
         return {"state": state.value, "at": self.now(), "by": self.lease.holder, "note": note}
-
-
-def judged_good(records: Sequence[Record], place: Place) -> str | None:
-    """What a place lacks for going on from it, by the journal, newest record first; None when it lacks nothing."""
-    newest = next(iter(records), None)
-    if newest is None or newest.there != place:
-        return "the journal has no record of it"
-    if newest.state is not State.DONE:
-        return f"its record {newest.seq} ended as {newest.state}" if newest.state.ended else f"it is at {newest.state}"
-    return None if newest.verdict == "ADVANCE" else f"the verdict was {newest.verdict or 'never given'}"

@@ -68,11 +68,12 @@ def _with_value(text: str, key: str, value: str | list[str]) -> str:
         raise ConfigError("the stack file has no mapping `config:`", "there is no position to change")
     for name, node in config.value:
         if name.value == key:
-            start, end = node.start_mark.index, node.end_mark.index
+            start, end = int(node.start_mark.index), int(node.end_mark.index)
             kept = text[start:end]
             tail = kept[len(kept.rstrip()) :]  # a block's end lies behind its line break
             lead = " " if "\n" in text[name.end_mark.index : start] else ""
-            before = text[: name.end_mark.index + 1] if lead else text[:start]
+            before = text[: int(name.end_mark.index) + 1] if lead else text[:start]
             return before + lead + written + tail + text[end:]
-    first = config.value[0][0].start_mark
-    return text[: first.index] + f"{key}: {written}\n" + " " * first.column + text[first.index :]
+    mark = config.value[0][0].start_mark
+    first, indent = int(mark.index), " " * int(mark.column)
+    return f"{text[:first]}{key}: {written}\n{indent}{text[first:]}"

@@ -1,0 +1,30 @@
+"""The Pulumi program: the stack at its position, from config alone."""
+
+import sys
+
+import pulumi
+
+from causeway.config import from_values, keys
+from causeway.errors import CausewayError
+from causeway.rollout.provision import provision
+
+
+def main() -> None:
+    own, gcp = pulumi.Config("causeway"), pulumi.Config("gcp")
+    values = {f"causeway:{key}": _value(own, key) for key in keys() if own.get(key) is not None}
+    provision(from_values({"gcp:project": gcp.get("project"), **values}, pulumi.get_stack()))
+
+
+def _value(config: pulumi.Config, key: str) -> object:
+    """A structured value as it is, a plain one as text."""
+    try:
+        return config.get_object(key)
+    except pulumi.ConfigTypeError:
+        return config.get(key)
+
+
+try:
+    main()
+except CausewayError as error:
+    pulumi.log.error(str(error))
+    sys.exit(32)  # the language host knows by this code that the user has seen the error
