@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from causeway.backup import times
-from causeway.backup.archive import Archive, Backup
+from causeway.backup.archive import Archive, Backup, BackupKind
 from causeway.backup.records import Kind, Record, scan
 from causeway.backup.storage import LocalStorage
 from causeway.backup.stream_log import deleted_name, latest_stream, log_path, name_and_time, read_mark
@@ -91,24 +91,63 @@ def state_at(archive: Archive, asked: datetime, spool: Path | None = None) -> St
     """
     where = spool or default_spool(archive)
     backup = _stream_for(archive, asked)
-    last: dict[str, int] = {}
-    held: dict[str, int | None] = {}
-    watermark: datetime | None = None
-    verified: datetime | None = None
+    survey = _Survey(asked)
     for index, record in enumerate(records_of(archive, backup, where)):
-        if record.kind is Kind.DOCUMENT:
-            held[name_and_time(record.message)[0]] = index
+        survey.take(index, record)
+    if survey.watermark is None:
+        raise _before_base(archive, asked)
+    wanted = frozenset(survey.state.values())
+    documents = (record for index, record in enumerate(records_of(archive, backup, where)) if index in wanted)
+    return StreamState(backup.id, asked, survey.watermark, survey.verified, len(wanted), documents)
+
+
+class _Survey:
+    """Which records make up the state at the latest watermark not after `asked`: their indexes by document name."""
+
+    def __init__(self, asked: datetime) -> None:
+        self._asked = asked
+        self._held: dict[str, int | None] = {}
+        self._over = False
+        self.state: dict[str, int] = {}
+        self.watermark: datetime | None = None
+        self.verified: datetime | None = None
+
+    def take(self, index: int, record: Record) -> None:
+        if record.kind is Kind.VERIFIED:
+            self.verified = read_mark(record).read_time
+        elif self._over:
+            return
+        elif record.kind is Kind.DOCUMENT:
+            self._held[name_and_time(record.message)[0]] = index
         elif record.kind is Kind.DELETE:
-            held[deleted_name(record)] = None
-        elif record.kind is Kind.VERIFIED:
-            verified = max(filter(None, (verified, read_mark(record).read_time)))
-        elif record.kind is Kind.WATERMARK and watermark is None or read_mark_after(record, asked) is False:
-            watermark = read_mark(record).read_time
-            _apply(last, held)
+            self._held[deleted_name(record)] = None
         elif record.kind is Kind.WATERMARK:
-            held.clear()
-    if watermark is None:
-        raise _nothing(archive, asked)
-    wanted = set(last.values())
-    documents = (r for i, r in enumerate(records_of(archive, backup, where)) if i in wanted)
-    return StreamState(backup.id, asked, watermark, verified, len(last), documents)
+            self._close(read_mark(record).read_time)
+
+    def _close(self, read_time: datetime) -> None:
+        if read_time > self._asked:
+            self._over = True
+            return
+        self.watermark = read_time
+        for name, index in self._held.items():
+            if index is None:
+                self.state.pop(name, None)
+            else:
+                self.state[name] = index
+        self._held.clear()
+
+
+def _stream_for(archive: Archive, asked: datetime) -> Backup:
+    """The stream that was running at this instant: the last one whose base is not after it."""
+    streams = [b for b in archive.backups() if b.kind is BackupKind.STREAM and not b.pruned and b.read_time <= asked]
+    if not streams:
+        raise _before_base(archive, asked)
+    return streams[-1]
+
+
+def _before_base(archive: Archive, asked: datetime) -> ConfigError:
+    return ConfigError(
+        f"no stream in {archive.storage.url} reaches back to {times.text(asked)}",
+        "there is no state to restore",
+        "ask for a later time, or restore a snapshot: see `causeway backup status`",
+    )
