@@ -152,7 +152,7 @@ class PromqlSource:
         self.close()
 
 
-class _Unusable(Exception):  # noqa: N818
+class _Unusable(Exception):
     """What the server did instead of answering, in words that follow its address."""
 
 

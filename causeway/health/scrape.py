@@ -23,7 +23,7 @@ _STARTED = "process_start_time_seconds"
 _ACCEPT = "text/plain;version=0.0.4;q=1,application/openmetrics-text;version=1.0.0;q=0.5"
 
 
-class NotMetrics(ValueError):  # noqa: N818
+class NotMetrics(ValueError):
     """An answer that is no page of metrics."""
 
 

@@ -1,0 +1,140 @@
+"""When each probe is due, and running those that are side by side, so that a slow one holds up nothing else."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+
+import httpx
+
+from causeway.errors import CausewayError
+from causeway.health import integrity, probes
+from causeway.health.documents import Documents
+from causeway.model.matrix import Version
+from causeway.model.observation import CompareProbe, HttpProbe, ProbeSpec
+from causeway.model.window import Category, Check, Missing, Tally
+
+#: A probe is due this much of its interval early rather than a whole look late.
+_EARLY = 0.1
+_SIDE_BY_SIDE = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What one probe said. `passed` is None where that cannot be known; `version` None where it concerns both."""
+
+    spec: ProbeSpec
+    version: Version | None
+    passed: bool | None
+    detail: str = ""
+    again: datetime | None = None
+
+    def check(self) -> Check:
+        """The same for the gates. A legacy that fails is no failure of its package, and no reason to go back to it."""
+        data = not isinstance(self.spec, HttpProbe | CompareProbe)
+        category = Category.DATA_INTEGRITY if data else Category.FUNCTIONALITY
+        name = self.spec.name if self.version is None else f"{self.spec.name}@{self.version}"
+        if self.version is Version.LEGACY and self.passed is False:
+            return Check(category, name, None, self.spec.service, f"legacy itself fails: {self.detail}")
+        return Check(category, name, self.passed, self.spec.service, self.detail)
+
+
+def availability(asked: Iterable[Asked]) -> dict[tuple[str, Version], Tally | Missing]:
+    """Failed http probes among those made, by service and version; missing where none could be made."""
+    said: dict[tuple[str, Version], list[Asked]] = defaultdict(list)
+    for each in asked:
+        if isinstance(each.spec, HttpProbe) and each.version is not None:
+            said[each.spec.service, each.version].append(each)
+    return {key: _tally([each for each in those if each.passed is not None], those) for key, those in said.items()}
+
+
+def _tally(made: Sequence[Asked], said: Sequence[Asked]) -> Tally | Missing:
+    return Tally(sum(not each.passed for each in made), len(made)) if made else Missing(said[0].detail)
+
+
+class Probing:
+    """The probes of a stack. Close it, or use it as a context manager.
+
+    HTTP probes are waited for as long as their own timeout; what takes longer, as reading a collection may, is
+    reported by a later `ask`. Raises ConfigError for a template that cannot be filled.
+    """
+
+    def __init__(
+        self,
+        specs: Sequence[ProbeSpec],
+        client: httpx.Client,
+        documents: Documents | None = None,
+        executor: Executor | None = None,
+    ) -> None:
+        for spec in specs:
+            if isinstance(spec, HttpProbe | CompareProbe):
+                probes.check_templates(spec)
+        self._specs = tuple(specs)
+        self._client = client
+        self._documents = documents
+        self._executor = executor or ThreadPoolExecutor(_SIDE_BY_SIDE, thread_name_prefix="probe")
+        self._watches = {
+            spec.name: integrity.watch(spec) for spec in specs if not isinstance(spec, HttpProbe | CompareProbe)
+        }
+        self._due: dict[str, datetime] = {}
+        self._running: dict[Future[Asked], ProbeSpec] = {}
+
+    def ask(self, now: datetime) -> tuple[Asked, ...]:
+        """Starts what is due and returns what is finished."""
+        busy = {spec.name for spec in self._running.values()}
+        for spec in self._specs:
+            if spec.name not in busy and now >= self._due.get(spec.name, now):
+                self._due[spec.name] = now + timedelta(seconds=spec.every * (1 - _EARLY))
+                for job in self._jobs(spec, now):
+                    self._running[self._executor.submit(job)] = spec
+        timeouts = {
+            future: spec.timeout for future, spec in self._running.items() if isinstance(spec, HttpProbe | CompareProbe)
+        }
+        if timeouts:
+            wait(timeouts, timeout=max(timeouts.values()))
+        finished = [future for future in self._running if future.done()]
+        for future in finished:
+            del self._running[future]
+        done = tuple(future.result() for future in finished)
+        for asked in done:
+            if asked.again is not None:
+                self._due[asked.spec.name] = asked.again
+        return done
+
+    def _jobs(self, spec: ProbeSpec, now: datetime) -> list[Callable[[], Asked]]:
+        if isinstance(spec, HttpProbe):
+            return [partial(self._http, spec, version) for version in spec.versions]
+        if isinstance(spec, CompareProbe):
+            return [partial(self._compare, spec)]
+        return [partial(self._data, spec, now)]
+
+    def _http(self, spec: HttpProbe, version: Version) -> Asked:
+        answer = probes.ask(spec, version, self._client)
+        return Asked(spec, version, answer.passed, answer.detail)
+
+    def _compare(self, spec: CompareProbe) -> Asked:
+        answer = probes.compare(spec, self._client)
+        return Asked(spec, None, answer.passed, answer.detail)
+
+    def _data(self, spec: integrity.IntegrityProbe, now: datetime) -> Asked:
+        if self._documents is None:
+            return Asked(spec, None, None, "there is no database to read")
+        try:
+            found = self._watches[spec.name].look(self._documents, now)
+        except CausewayError as error:
+            return Asked(spec, None, None, str(error))
+        return Asked(spec, None, found.passed, found.detail, found.again)
+
+    def close(self) -> None:
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        self._client.close()
+
+    def __enter__(self) -> Probing:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
