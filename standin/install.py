@@ -52,8 +52,9 @@ def _pulumi() -> PulumiTools:
     """Gets whatever part of pulumi is missing. One process at a time; the others wait and then find it there."""
     if not _complete(find_pulumi()):
         cache().mkdir(parents=True, exist_ok=True)
-        with (cache() / "lock").open("w") as lock, _progress("waiting for another set-up to finish", quiet_s=2):
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with (cache() / "lock").open("w") as lock:
+            with _progress("waiting for another set-up to finish", quiet_s=2):
+                fcntl.flock(lock, fcntl.LOCK_EX)
             if find_pulumi() is None and not _install():
                 _build()
             found = find_pulumi()
