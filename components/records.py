@@ -11,6 +11,8 @@ from components.database_backups import database_backups
 
 #: The database everything of causeway lives in; the application's own is never created, ruled or rewound.
 DATABASE = "causeway"
+#: Where `causeway backup verify` restores into on trial; it holds copies only.
+SCRATCH_DATABASE = "causeway-verify"
 #: The timestamp after which Firestore deletes a record by itself (TTL).
 EXPIRY_FIELD = "expires_at"
 
@@ -37,24 +39,20 @@ class Collection:
 
 COLLECTIONS = (
     Collection("service_state_backups", (("service", "-taken_at"),)),
-    Collection("migration_checkpoints", (("position", "-at"), ("kind", "-at"))),
-    Collection("rollback_triggers", (("service", "-fired_at"),)),
+    Collection("migration_checkpoints", (("stack", "-seq"),)),
+    Collection("rollback_triggers", (("stack", "-seq"),)),
     Collection("performance_baselines", (("service", "-recorded_at"),)),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class RecordsArgs:
-    """`deletion_policy` is what `pulumi destroy` does to the database: PREVENT, ABANDON or DELETE.
-
-    `scratch_database` is where `causeway backup verify` restores into on trial; it holds copies only.
-    """
+    """`deletion_policy` is what `pulumi destroy` does to the database: PREVENT, ABANDON or DELETE."""
 
     project: str
     location: str
     deletion_policy: str = "PREVENT"
     collections: tuple[Collection, ...] = COLLECTIONS
-    scratch_database: str = "causeway-verify"
 
 
 class Records(pulumi.ComponentResource):
@@ -79,7 +77,7 @@ class Records(pulumi.ComponentResource):
         firestore.Database(
             f"{name}-scratch",
             project=args.project,
-            name=args.scratch_database,
+            name=SCRATCH_DATABASE,
             location_id=args.location,
             type="FIRESTORE_NATIVE",
             delete_protection_state="DELETE_PROTECTION_DISABLED",

@@ -13,7 +13,7 @@ from components.application_database import ApplicationDatabase, ApplicationData
 from components.backup_bucket import BackupBucket, BackupBucketArgs
 from components.channels import Channel, Channels, ChannelsArgs, Severity
 from components.identities import Identities, IdentitiesArgs
-from components.records import Records, RecordsArgs
+from components.records import SCRATCH_DATABASE, Records, RecordsArgs
 from components.schedulers import Schedulers, SchedulersArgs, schedule
 
 GOLDEN = Path(__file__).parent / "golden" / "resources.txt"
@@ -32,10 +32,9 @@ GUARDRAILS = ("error_rate", "response_time", "throughput", "availability")
 def stack(services: tuple[str, ...] = SERVICES) -> None:
     """Everything but the flag set, whose hook the mocks cannot bear."""
     planned = schedule("local", {"critical": "realtime", "high": "hourly", "medium": "daily"})
-    records = RecordsArgs("demo", "europe-west1")
-    Records("records", records)
+    Records("records", RecordsArgs("demo", "europe-west1"))
     ApplicationDatabase("application", ApplicationDatabaseArgs("demo"))
-    who = Identities("identities", IdentitiesArgs("demo", "causeway", "(default)", records.scratch_database))
+    who = Identities("identities", IdentitiesArgs("demo", "causeway", "(default)", SCRATCH_DATABASE))
     writers = {name: who.member(name) for name in ("stream", "backup")}
     readers = {name: who.member(name) for name in ("verify", "restore")}
     BackupBucket("backups", BackupBucketArgs("demo", "EU", "demo-backups", writers=writers, readers=readers))

@@ -1,0 +1,64 @@
+"""What rules look at: resources as plain data, and what this stack's config lets them expect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from causeway.model.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A resource that the stack wants: type token, name, and inputs. Inputs not yet known are left out."""
+
+    kind: str
+    name: str
+    inputs: Mapping[str, Any]
+
+    def is_a(self, kind: str) -> bool:
+        """Whether the type token ends in `kind`, as in `storage/bucket:Bucket`."""
+        return self.kind == f"gcp:{kind}"
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What follows from a stack's config.
+
+    `databases` are those the stack may own, its records first. `backed_up` are the databases that must have backup
+    schedules. `retention_days` is how long nothing in the backup bucket may be deleted.
+    """
+
+    plan: Plan
+    guardrails: tuple[str, ...]
+    databases: tuple[str, ...]
+    backed_up: tuple[str, ...]
+    retention_days: int
+
+    def rungs(self, service: str) -> frozenset[int]:
+        """The weights a service may have."""
+        return frozenset({0, *self.plan.matrix.services[service].ladder})
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule about one resource at a time: a sentence for each thing that is wrong with it."""
+
+    name: str
+    description: str
+    check: Callable[[Resource, Expected], Iterator[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class StackRule:
+    """A rule about all resources together: a sentence for each thing that is wrong or missing."""
+
+    name: str
+    description: str
+    check: Callable[[Sequence[Resource], Expected], Iterator[str]]
+
+
+def of_kind(resources: Iterable[Resource], kind: str) -> list[Resource]:
+    """The resources of a type, as in `storage/bucket:Bucket`."""
+    return [resource for resource in resources if resource.is_a(kind)]
