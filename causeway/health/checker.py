@@ -13,13 +13,13 @@ from datetime import datetime
 from causeway.health import edges, windows
 from causeway.health.baselines import Baseline
 from causeway.health.metrics import Counts, Sample, Source, difference, remember
-from causeway.health.probing import Probing, availability
+from causeway.health.probing import Probing
 from causeway.health.selectors import Index
 from causeway.health.windows import Bound, Edge, Names
 from causeway.model.matrix import Interaction, Matrix, Pair, Version
 from causeway.model.window import Check, Missing, Tally, Window
 
-_UNASKED = Missing("no http probe was due")
+_UNASKED = Missing("no http probe asks it")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Checker:
         sample = self._source.read()
         counts = self._traffic.count(sample)
         asked = self._probing.ask(self._now())
-        available = availability(asked)
+        available = self._probing.availability(asked)
         package, legacy = {}, {}
         for service, weight in weights.items():
             baseline = self._baselines.get(service)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -41,19 +40,6 @@ class Asked:
         if self.version is Version.LEGACY and self.passed is False:
             return Check(category, name, None, self.spec.service, f"legacy itself fails: {self.detail}")
         return Check(category, name, self.passed, self.spec.service, self.detail)
-
-
-def availability(asked: Iterable[Asked]) -> dict[tuple[str, Version], Tally | Missing]:
-    """Failed http probes among those made, by service and version; missing where none could be made."""
-    said: dict[tuple[str, Version], list[Asked]] = defaultdict(list)
-    for each in asked:
-        if isinstance(each.spec, HttpProbe) and each.version is not None:
-            said[each.spec.service, each.version].append(each)
-    return {key: _tally([each for each in those if each.passed is not None], those) for key, those in said.items()}
-
-
-def _tally(made: Sequence[Asked], said: Sequence[Asked]) -> Tally | Missing:
-    return Tally(sum(not each.passed for each in made), len(made)) if made else Missing(said[0].detail)
 
 
 class Probing:
@@ -105,6 +91,20 @@ class Probing:
                 self._due[asked.spec.name] = asked.again
         return done
 
+    def availability(self, asked: Iterable[Asked]) -> dict[tuple[str, Version], Tally | Missing]:
+        """Failed http probes among those made, by service and version; missing where none of those due could be made.
+
+        What no probe asks has no entry.
+        """
+        said: dict[tuple[str, Version], list[Asked]] = {}
+        for spec in self._specs:
+            if isinstance(spec, HttpProbe):
+                said |= {(spec.service, version): [] for version in spec.versions}
+        for each in asked:
+            if isinstance(each.spec, HttpProbe) and each.version is not None:
+                said[each.spec.service, each.version].append(each)
+        return {key: _tally(found) for key, found in said.items()}
+
     def _jobs(self, spec: ProbeSpec, now: datetime) -> list[Callable[[], Asked]]:
         if isinstance(spec, HttpProbe):
             return [partial(self._http, spec, version) for version in spec.versions]
@@ -138,3 +138,10 @@ class Probing:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _tally(said: Sequence[Asked]) -> Tally | Missing:
+    made = [each for each in said if each.passed is not None]
+    if said and not made:
+        return Missing(said[0].detail)
+    return Tally(sum(not each.passed for each in made), len(made))

@@ -83,8 +83,10 @@ def test_one_stale_series_of_a_living_process_is_left_out_alone() -> None:
     old[0]["metric"]["build"] = "1"
     answers = {
         'requests_total{app="cv"}': vector(("a", 7)) + old,
-        'timestamp(requests_total{app="cv"})': vector(("a", SERVER))
-        + [{"metric": old[0]["metric"], "value": [SERVER, str(SERVER - 100)]}],
+        'timestamp(requests_total{app="cv"})': [
+            *vector(("a", SERVER)),
+            {**old[0], "value": [SERVER, str(SERVER - 100)]},
+        ],
     }
     sample = source(server(answers)).read()
     assert (sample.values, sample.down) == ({of("a"): 7.0}, {})
