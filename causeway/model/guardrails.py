@@ -130,15 +130,24 @@ class Guardrail:
 
 @dataclass(frozen=True, slots=True)
 class Guardrails:
-    """The guardrails of one stack. The defaults are for simulations and tests; a stack writes its own."""
+    """The guardrails of one stack; None is what it does not watch.
 
-    error_rate: Guardrail = Guardrail(Measure.ERROR_RATE, 0.02, 0.05)
-    response_time: Guardrail = Guardrail(Measure.RESPONSE_TIME, 2.0, 3.0, 0.95)
-    throughput: Guardrail = Guardrail(Measure.THROUGHPUT, 0.8, 0.6)
-    availability: Guardrail = Guardrail(Measure.AVAILABILITY, 0.999, 0.99)
+    The defaults are for simulations and tests; a stack writes its own.
+    """
+
+    error_rate: Guardrail | None = Guardrail(Measure.ERROR_RATE, 0.02, 0.05)
+    response_time: Guardrail | None = Guardrail(Measure.RESPONSE_TIME, 2.0, 3.0, 0.95)
+    throughput: Guardrail | None = Guardrail(Measure.THROUGHPUT, 0.8, 0.6)
+    availability: Guardrail | None = Guardrail(Measure.AVAILABILITY, 0.999, 0.99)
 
     def __iter__(self) -> Iterator[Guardrail]:
-        return iter((self.error_rate, self.response_time, self.throughput, self.availability))
+        every = (self.error_rate, self.response_time, self.throughput, self.availability)
+        return (guardrail for guardrail in every if guardrail is not None)
+
+    @property
+    def counted(self) -> tuple[Limit, ...]:
+        """The limits that count events one by one: all but throughput's, which compares demand with work done."""
+        return tuple(limit for each in self if each.name is not Measure.THROUGHPUT for limit in each.limits)
 
     def __str__(self) -> str:
         return "; ".join(str(each) for each in self)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -181,7 +182,7 @@ class Harm:
 
     def log_evidence(self) -> Floats:
         """log E of each row: the odds against "the limit is kept"."""
-        begun: Floats = logsumexp(self._capital(), axis=1)
+        begun: Floats = logsumexp(self._capital, axis=1)
         return np.logaddexp(begun, self._log_to_come)
 
     def log_bound(self) -> Floats:
@@ -192,7 +193,7 @@ class Harm:
 
     def since(self) -> tuple[Ints, Floats]:
         """Where the evidence lies: per row the window in which its heaviest start began and the statistic since."""
-        heaviest = self._capital().argmax(axis=1)
+        heaviest = self._capital.argmax(axis=1)
         return self.births[heaviest], self.seen - self.before[np.arange(len(self.seen)), heaviest]
 
     def select(self, rows: Rows) -> Harm:
@@ -233,6 +234,7 @@ class Harm:
         since: Floats = self.seen[:, None, :] - self.before
         return since
 
+    @cached_property
     def _capital(self) -> Floats:
         return self.log_weights + self.family.log_ratio(self._since_birth())
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import accumulate, pairwise
 
+_ROUNDING = 1e-9
+
 
 @dataclass(frozen=True, slots=True)
 class Missing:
@@ -69,6 +71,14 @@ class Histogram:
         if self.bounds != other.bounds:
             raise ValueError(f"histogram bounds changed from {self.bounds} to {other.bounds}")
         return Histogram(self.bounds, tuple(a + b for a, b in zip(self.counts, other.counts, strict=True)))
+
+    def bound_for(self, threshold: float) -> float | None:
+        """The smallest finite bound at or above `threshold` seconds; None if the next one is over a quarter higher.
+
+        A bound that falls short by rounding only (0.3 against 3 x 0.1) counts as equal.
+        """
+        above = next((bound for bound in self.bounds if bound >= threshold * (1 - _ROUNDING)), math.inf)
+        return above if threshold > 0 and above <= 1.25 * threshold * (1 + _ROUNDING) else None
 
     def slower_than(self, bound: float) -> Tally:
         """How many took longer than `bound`, which must be one of the bounds (ValueError otherwise)."""
@@ -141,9 +151,11 @@ class Category(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One functionality, integration or data integrity check. `passed` is None when it could not be made.
+    """One functionality, integration or data integrity check, as made since the last look.
 
-    `service` is the service it speaks for, None for the whole stack; `detail` says what was found or is missing.
+    `passed` is None when it could not be made. A check that was not due is left out: its last result stands, and
+    repeating a failure would count it twice. `service` is the service it speaks for, None for the whole stack;
+    `detail` says what was found or is missing.
     """
 
     category: Category

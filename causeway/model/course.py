@@ -1,0 +1,191 @@
+"""What a soak remembers of one service beside its tests: how long it was watched, what is missing, and its figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from causeway.model.guardrails import Guardrails, Limit, Measure
+from causeway.model.window import Histogram, Missing, Tally, Throughput, Window
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Demand on one side and how much of it was met in time, from running totals.
+
+    A request is due once a whole window has passed since the window it came in, so that work in progress is not
+    taken for lost work. `aged` is the demand up to the last closed window, `due` what has been judged of it, `late`
+    what of that was not completed.
+    """
+
+    offered: int = 0
+    completed: int = 0
+    aged: int = 0
+    due: int = 0
+    late: int = 0
+
+    def add(self, offered: int, completed: int) -> Backlog:
+        return replace(self, offered=self.offered + offered, completed=self.completed + completed)
+
+    def close(self) -> Backlog:
+        """Ends the window: what came before it is due, and late where completions have not kept up."""
+        late = max(self.late, min(self.aged - self.completed, self.late + self.aged - self.due))
+        return replace(self, aged=self.offered, due=self.aged, late=late)
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """Throughput of a service: both sides' backlogs, the same as they stood when the block began, and its demand.
+
+    `weight` is that of the last look; `expected` is the demand the baseline has for the block, None if unknown.
+    """
+
+    weight: int = 0
+    package: Backlog = Backlog()
+    legacy: Backlog = Backlog()
+    package_before: Backlog = Backlog()
+    legacy_before: Backlog = Backlog()
+    expected: float | None = None
+
+    def observe(self, seen: Throughput | Missing, closes: bool, opens: bool) -> Flow:
+        flow = replace(self, package_before=self.package, legacy_before=self.legacy, expected=None) if opens else self
+        if isinstance(seen, Throughput):
+            flow = replace(
+                flow,
+                weight=seen.weight,
+                package=flow.package.add(seen.offered, seen.completed),
+                legacy=flow.legacy.add(seen.legacy_offered, seen.legacy_completed),
+                expected=flow.expected if seen.expected is None else (flow.expected or 0.0) + seen.expected,
+            )
+        return replace(flow, package=flow.package.close(), legacy=flow.legacy.close()) if closes else flow
+
+    @property
+    def demand(self) -> int:
+        """Requests offered to both versions in this block."""
+        return sum(now.offered - then.offered for now, then in self._sides)
+
+    @property
+    def met(self) -> Tally:
+        """Of the package's demand that fell due in this block, what was late."""
+        return _judged(*self._sides[0])
+
+    @property
+    def met_by_legacy(self) -> Tally:
+        return _judged(*self._sides[1])
+
+    @property
+    def relative(self) -> float | None:
+        """The estimate: the share of its demand that the package meets, as a multiple of legacy's below weight 100."""
+        package, legacy = self.met, self.met_by_legacy
+        if not package.total or (self.weight < 100 and legacy.bad == legacy.total):
+            return None
+        own = 1 - package.bad / package.total
+        return own if self.weight >= 100 else own / (1 - legacy.bad / legacy.total)
+
+    @property
+    def _sides(self) -> tuple[tuple[Backlog, Backlog], tuple[Backlog, Backlog]]:
+        return (self.package, self.package_before), (self.legacy, self.legacy_before)
+
+
+def _judged(now: Backlog, before: Backlog) -> Tally:
+    return Tally(now.late - before.late, now.due - before.due)
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """One service in a soak. `windows` are the closed ones with complete data, `requests` all that were counted.
+
+    `latency` is the histogram of the current block, `missing` what the last look could not measure, with the reason.
+    """
+
+    service: str
+    build: str | None = None
+    windows: int = 0
+    requests: int = 0
+    latency: Histogram | None = None
+    flow: Flow = Flow()
+    missing: Mapping[Measure, str] = field(default_factory=dict)
+
+    def observe(
+        self,
+        window: Window,
+        tallies: Mapping[Limit, Tally | Missing],
+        guardrails: Guardrails,
+        closes: bool,
+        opens: bool,
+    ) -> Course:
+        """Adds one look; `opens` says that it is the first of a block."""
+        missing = {limit.measure: tally.reason for limit, tally in tallies.items() if isinstance(tally, Missing)}
+        if guardrails.throughput and isinstance(window.throughput, Missing):
+            missing[Measure.THROUGHPUT] = window.throughput.reason
+        requests = 0 if isinstance(window.errors, Missing) else window.errors.total
+        latency = None if isinstance(window.latency, Missing) else window.latency
+        return replace(
+            self,
+            build=window.build or self.build,
+            windows=self.windows + int(closes and not missing),
+            requests=self.requests + requests,
+            latency=_added(None if opens else self.latency, latency),
+            flow=self.flow.observe(window.throughput, closes, opens),
+            missing=missing,
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values; `resume` reads them."""
+        stored = asdict(self)
+        stored["missing"] = {str(measure): reason for measure, reason in self.missing.items()}
+        if self.latency is not None:
+            stored["latency"] = {"bounds": list(self.latency.bounds[:-1]), "counts": list(self.latency.counts)}
+        return stored
+
+    @classmethod
+    def resume(cls, stored: Mapping[str, Any]) -> Course:
+        """What `as_dict` wrote. Raises KeyError, TypeError or ValueError on anything else."""
+        flow = dict(stored["flow"])
+        for side in ("package", "legacy", "package_before", "legacy_before"):
+            flow[side] = Backlog(**flow[side])
+        latency = stored["latency"]
+        if latency is not None:
+            latency = Histogram((*latency["bounds"], float("inf")), tuple(latency["counts"]))
+        missing = {Measure(measure): reason for measure, reason in stored["missing"].items()}
+        return cls(**{**stored, "flow": Flow(**flow), "latency": latency, "missing": missing})
+
+
+def _added(block: Histogram | None, look: Histogram | None) -> Histogram | None:
+    """The block's histogram with this look; a service whose bounds change starts over with the new ones."""
+    if block is None or look is None or block.bounds != look.bounds:
+        return look or block
+    return block + look
+
+
+def tallies(window: Window, guardrails: Guardrails, baseline: float | None) -> dict[Limit, Tally | Missing]:
+    """The counts of one look for each limit that counts events one by one (all but throughput).
+
+    `baseline` is legacy's response time at the guardrail's quantile in seconds, None if there is none.
+    """
+    counted: dict[Limit, Tally | Missing] = {}
+    for limit in guardrails.counted:
+        match limit.measure:
+            case Measure.ERROR_RATE:
+                counted[limit] = window.errors
+            case Measure.AVAILABILITY:
+                counted[limit] = window.probes
+            case _:
+                counted[limit] = _slow(window.latency, limit, baseline)
+    return counted
+
+
+def _slow(latency: Histogram | Missing, limit: Limit, baseline: float | None) -> Tally | Missing:
+    if isinstance(latency, Missing):
+        return latency
+    if baseline is None:
+        return Missing("no baseline to compare with")
+    if baseline <= 0:
+        return Missing("the baseline is 0 s, and no multiple of that is a limit")
+    assert limit.factor is not None
+    threshold = limit.factor * baseline
+    bound = latency.bound_for(threshold)
+    if bound is None:
+        return Missing(f"the histogram has no bound between {threshold:.4g} s and {1.25 * threshold:.4g} s")
+    return latency.slower_than(bound)

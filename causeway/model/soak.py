@@ -1,0 +1,250 @@
+"""A soak: the tests of every watched service, side by side, from one position's start to its verdict.
+
+`Soak.begin` states what is watched; `observe` adds a look (every scrape; the last of a window closes it); `verdict`
+judges what has been seen so far. Every state is a value: it can be kept, compared and stored (`as_dict`), and a soak
+whose process died goes on from there (`resumed`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from causeway.model.course import Course, tallies
+from causeway.model.guardrails import Guardrails, Limit
+from causeway.model.judge import judge
+from causeway.model.observation import Soak as SoakRules
+from causeway.model.sequential import ALPHA, Bernoulli, Family, Floats, Harm, Relative, Safe
+from causeway.model.verdict import Verdict
+from causeway.model.window import Category, Check, Tally, Window
+
+#: Consecutive failures of a functionality or integration check that send traffic back.
+STRIKES = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Watch:
+    """Harm processes with what they say now and the most they ever said in this soak: crossing once is enough."""
+
+    harm: Harm
+    log_evidence: Floats
+    peak: Floats
+
+    @classmethod
+    def begin(cls, family: Family, rows: int) -> Watch:
+        return cls(Harm.begin(family, rows), np.zeros(rows), np.zeros(rows))
+
+    def observe(self, increments: Floats, closes: bool) -> Watch:
+        harm = self.harm.observe(increments, closes)
+        evidence = harm.log_evidence()
+        return Watch(harm, evidence, np.maximum(self.peak, evidence))
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"harm": self.harm.as_dict(), "peak": self.peak.tolist()}
+
+    def resumed(self, stored: Mapping[str, Any]) -> Watch:
+        harm = Harm.resume(self.harm.family, len(self.peak), stored["harm"])
+        return Watch(harm, harm.log_evidence(), np.array(stored["peak"], dtype=float).reshape(self.peak.shape))
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A check's last result and how often it has failed in a row. What has rolled back once stays failed."""
+
+    check: Check
+    failures: int = 0
+
+    @property
+    def tripped(self) -> bool:
+        return self.failures >= (1 if self.check.category is Category.DATA_INTEGRITY else STRIKES)
+
+    def observe(self, check: Check) -> Standing:
+        """Missing is not failed: it neither counts nor clears."""
+        if self.tripped:
+            return self
+        if check.passed is None:
+            return Standing(check, self.failures)
+        return Standing(check, 0 if check.passed else self.failures + 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Soak:
+    """What was seen of the watched services since the soak began. Build it with `begin`.
+
+    `moving` are the services whose weight this position raises: they need the minimum soak and evidence of safety;
+    the others (complete already) only must not be harmed. `baselines` has legacy's response time in seconds at the
+    guardrail's quantile. Rows of `counted` and `safe` are services x `guardrails.counted`, rows of `flow` services.
+    """
+
+    services: tuple[str, ...]
+    moving: frozenset[str]
+    guardrails: Guardrails
+    rules: SoakRules
+    baselines: Mapping[str, float]
+    counted: Watch
+    safe: Safe
+    flow: Watch | None
+    courses: tuple[Course, ...]
+    standings: Mapping[tuple[str, str, str], Standing] = field(default_factory=dict)
+    looks: int = 0
+    began_again: str | None = None
+
+    @classmethod
+    def begin(
+        cls,
+        services: Iterable[str],
+        guardrails: Guardrails,
+        rules: SoakRules,
+        baselines: Mapping[str, float],
+        moving: Iterable[str] | None = None,
+    ) -> Soak:
+        """Nothing seen yet. All services move unless `moving` says otherwise."""
+        watched = tuple(services)
+        theta = np.tile([limit.theta for limit in guardrails.counted], len(watched)).astype(float)
+        throughput = guardrails.throughput
+        return cls(
+            services=watched,
+            moving=frozenset(watched if moving is None else moving),
+            guardrails=guardrails,
+            rules=rules,
+            baselines=dict(baselines),
+            counted=Watch.begin(Bernoulli(theta), len(theta)),
+            safe=Safe.begin(theta, rules.checks),
+            flow=Watch.begin(Relative.below(throughput.roll_back), len(watched)) if throughput else None,
+            courses=tuple(Course(name) for name in watched),
+        )
+
+    def observe(self, windows: Iterable[Window], checks: Iterable[Check] = (), closes: bool = True) -> Soak:
+        """Adds one look at all services; one without a window is missing, one that is not watched is ignored.
+
+        `closes` is False for a look in the middle of a window: counts add up, but minimum soak and change points
+        count whole windows. A build that differs from the one the soak began with starts the soak again, without
+        this look, whose counts may be about both builds.
+        """
+        seen = {window.service: window for window in windows}
+        for course in self.courses:
+            build = seen[course.service].build if course.service in seen else None
+            if build and course.build and build != course.build:
+                return self._anew(f"build of {course.service}@package changed from {course.build} to {build}")
+        opens = self.safe.fresh
+        looked = tuple(seen.get(name, Window(name)) for name in self.services)
+        counts = [tallies(window, self.guardrails, self.baselines.get(window.service)) for window in looked]
+        courses = tuple(
+            course.observe(window, counted, self.guardrails, closes, opens)
+            for course, window, counted in zip(self.courses, looked, counts, strict=True)
+        )
+        found = [tally if isinstance(tally, Tally) else Tally(0, 0) for each in counts for tally in each.values()]
+        numbers = np.array([(tally.bad, tally.total) for tally in found], dtype=float).reshape(-1, 2)
+        return replace(
+            self,
+            counted=self.counted.observe(numbers, closes),
+            safe=self.safe.observe(numbers[:, 0], numbers[:, 1], closes),
+            flow=self.flow and self.flow.observe(self._worked(self.flow, courses), closes),
+            courses=courses,
+            standings=self._checked(checks),
+            looks=self.looks + 1,
+        )
+
+    def verdict(self) -> Verdict:
+        """What may be done on the evidence so far."""
+        return judge(self)
+
+    def log_odds(self, limit: Limit) -> float:
+        """What the log evidence against a limit must reach: 1/α, shared among the limits of one guardrail."""
+        rail = next(each for each in self.guardrails if each.name is limit.measure)
+        return math.log(len(rail.limits) / ALPHA)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values that fit JSON and Firestore (no nested arrays); `resumed` reads them."""
+        return {
+            "about": self._about,
+            "counted": self.counted.as_dict(),
+            "safe": self.safe.as_dict(),
+            "flow": self.flow and self.flow.as_dict(),
+            "courses": [course.as_dict() for course in self.courses],
+            "standings": [
+                {
+                    "category": str(each.check.category),
+                    "name": each.check.name,
+                    "passed": each.check.passed,
+                    "service": each.check.service,
+                    "detail": each.check.detail,
+                    "failures": each.failures,
+                }
+                for each in self.standings.values()
+            ],
+            "looks": self.looks,
+            "began_again": self.began_again,
+        }
+
+    def resumed(self, stored: Mapping[str, Any]) -> Soak:
+        """This soak, as just begun, with what `as_dict` of one like it wrote.
+
+        Raises ValueError if the stored one is about other services, guardrails, rules or baselines: begin anew then.
+        """
+        if stored["about"] != self._about:
+            raise ValueError(f"the stored soak is about {stored['about']}, not {self._about}")
+        standings = [
+            Standing(
+                Check(Category(each["category"]), each["name"], each["passed"], each["service"], each["detail"]),
+                each["failures"],
+            )
+            for each in stored["standings"]
+        ]
+        return replace(
+            self,
+            counted=self.counted.resumed(stored["counted"]),
+            safe=Safe.resume(self.safe.theta, self.rules.checks, stored["safe"]),
+            flow=self.flow and self.flow.resumed(stored["flow"]),
+            courses=tuple(Course.resume(course) for course in stored["courses"]),
+            standings={_key(each.check): each for each in standings},
+            looks=stored["looks"],
+            began_again=stored["began_again"],
+        )
+
+    @cached_property
+    def _about(self) -> str:
+        baselines = ", ".join(f"{name} {seconds!r} s" for name, seconds in sorted(self.baselines.items()))
+        moving = ", ".join(sorted(self.moving))
+        return f"{', '.join(self.services)}; moving {moving}; {self.guardrails}; {self.rules}; baselines {baselines}"
+
+    def _anew(self, why: str) -> Soak:
+        began = Soak.begin(self.services, self.guardrails, self.rules, self.baselines, self.moving)
+        return replace(began, began_again=why)
+
+    def _worked(self, flow: Watch, courses: tuple[Course, ...]) -> Floats:
+        """The increments of the throughput tests: what fell due and was done since the look before."""
+        family = flow.harm.family
+        assert isinstance(family, Relative)
+        due, late, legacy_due, legacy_late = np.array(
+            [
+                (
+                    now.flow.package.due - then.flow.package.due,
+                    now.flow.package.late - then.flow.package.late,
+                    now.flow.legacy.due - then.flow.legacy.due,
+                    now.flow.legacy.late - then.flow.legacy.late,
+                )
+                for now, then in zip(courses, self.courses, strict=True)
+            ],
+            dtype=float,
+        ).T
+        alone = np.array([course.flow.weight >= 100 for course in courses])[:, None]
+        done = due - late
+        beside = family.beside(done, due, legacy_due - legacy_late, legacy_due)
+        return np.where(alone, family.alone(done, due), beside)
+
+    def _checked(self, checks: Iterable[Check]) -> Mapping[tuple[str, str, str], Standing]:
+        standings = dict(self.standings)
+        for check in checks:
+            key = _key(check)
+            standings[key] = standings.get(key, Standing(check)).observe(check)
+        return standings
+
+
+def _key(check: Check) -> tuple[str, str, str]:
+    return check.category, check.name, check.service or ""
