@@ -10,9 +10,9 @@ from components.records import DATABASE as RECORDS
 from policies.facts import Expected, Resource, Rule
 from policies.protection import BUCKET, DATABASE
 
-RULESET = "firebaserules/ruleset:Ruleset"
-RELEASE = "firebaserules/release:Release"
-RUN_SERVICE = "cloudrunv2/service:Service"
+RULESET = "gcp:firebaserules/ruleset:Ruleset"
+RELEASE = "gcp:firebaserules/release:Release"
+RUN_SERVICE = "gcp:cloudrunv2/service:Service"
 
 _PUBLIC = ("allUsers", "allAuthenticatedUsers")
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
@@ -27,9 +27,9 @@ def nobody_public(resource: Resource, expected: Expected) -> Iterator[str]:
             yield f"{path} is {value}: everybody on the internet"
         elif path.endswith("policyData") and any(f'"{who}"' in value for who in _PUBLIC):
             yield f"{path} lets everybody in"
-    if resource.is_a(RUN_SERVICE) and resource.inputs.get("invokerIamDisabled"):
+    if resource.kind == RUN_SERVICE and resource.inputs.get("invokerIamDisabled"):
         yield "invokerIamDisabled is on: everybody may call this service"
-    if resource.is_a(BUCKET):
+    if resource.kind == BUCKET:
         if resource.inputs.get("publicAccessPrevention") != "enforced":
             yield "publicAccessPrevention is not enforced: one wrong binding would publish the backups"
         if not resource.inputs.get("uniformBucketLevelAccess"):
@@ -38,7 +38,7 @@ def nobody_public(resource: Resource, expected: Expected) -> Iterator[str]:
 
 def clients_denied(resource: Resource, expected: Expected) -> Iterator[str]:
     """Rules for the records allow nothing to anybody; server identities go through IAM and need no rule."""
-    if not resource.is_a(RULESET):
+    if resource.kind != RULESET:
         return
     for file in resource.inputs.get("source", {}).get("files", ()):
         for allowed in _ALLOW.finditer(_COMMENT.sub("", file.get("content", ""))):
@@ -48,9 +48,9 @@ def clients_denied(resource: Resource, expected: Expected) -> Iterator[str]:
 
 def application_untouched(resource: Resource, expected: Expected) -> Iterator[str]:
     """The stack owns its own databases and their rules, never the application's."""
-    if resource.is_a(DATABASE) and resource.inputs.get("name", RECORDS) not in expected.databases:
+    if resource.kind == DATABASE and resource.inputs.get("name", RECORDS) not in expected.databases:
         yield f"database {resource.inputs['name']} is not this stack's to own"
-    if resource.is_a(RELEASE) and resource.inputs.get("name") != f"cloud.firestore/{RECORDS}":
+    if resource.kind == RELEASE and resource.inputs.get("name") != f"cloud.firestore/{RECORDS}":
         yield f"release {resource.inputs.get('name')} would replace the rules of a database that is not this stack's"
 
 

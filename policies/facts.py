@@ -6,7 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from causeway.model.moves import Move, Place, Standing
 from causeway.model.plan import Plan
+
+Judge = Callable[[Standing | None, Place], Move]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,17 +20,14 @@ class Resource:
     name: str
     inputs: Mapping[str, Any]
 
-    def is_a(self, kind: str) -> bool:
-        """Whether the type token ends in `kind`, as in `storage/bucket:Bucket`."""
-        return self.kind == f"gcp:{kind}"
-
 
 @dataclass(frozen=True, slots=True)
 class Expected:
     """What follows from a stack's config.
 
     `databases` are those the stack may own, its records first. `backed_up` are the databases that must have backup
-    schedules. `retention_days` is how long nothing in the backup bucket may be deleted.
+    schedules. `retention_days` is how long nothing in the backup bucket may be deleted. `present` reads the flagd
+    definition that the stack has applied last, None where there is none; `judge` raises MoveRefused on an illegal move.
     """
 
     plan: Plan
@@ -35,6 +35,8 @@ class Expected:
     databases: tuple[str, ...]
     backed_up: tuple[str, ...]
     retention_days: int
+    present: Callable[[], str | None]
+    judge: Judge
 
     def rungs(self, service: str) -> frozenset[int]:
         """The weights a service may have."""
@@ -60,5 +62,5 @@ class StackRule:
 
 
 def of_kind(resources: Iterable[Resource], kind: str) -> list[Resource]:
-    """The resources of a type, as in `storage/bucket:Bucket`."""
-    return [resource for resource in resources if resource.is_a(kind)]
+    """The resources of a type."""
+    return [resource for resource in resources if resource.kind == kind]

@@ -1,4 +1,8 @@
-"""From rules to a Pulumi policy pack: reads the stack's config once, and gives each rule plain data."""
+"""From rules to a Pulumi policy pack: finds the stack's config, and gives each rule plain data.
+
+Pulumi tells a Python pack neither the stack nor its config (pulumi-policy 1.21 drops both), so the stack's name is
+taken from the URNs, and its config from the file the program's own comes from.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import pulumi
 from pulumi_policy import (
     Policy,
     ReportViolation,
@@ -21,36 +24,46 @@ from pulumi_policy import (
 )
 from pulumi_policy.proxy import UnknownValueError
 
-from causeway.config import Config, from_values, keys
+from causeway.config import Config, from_file, stack_file
 from causeway.errors import CausewayError
 from causeway.rollout.engine import Pulumi
 from causeway.rollout.gate import Gate
 from causeway.rollout.store import FirestoreStore
 from components.records import DATABASE, SCRATCH_DATABASE
-from policies import access, protection, watch, weights
+from policies import access, protection, steps, watch, weights
 from policies.facts import Expected, Resource, Rule, StackRule
-from policies.steps import Steps
+from policies.weights import DOCUMENT, definition_of
 
-_FLAG_SET = "$gcp:firestore/document:Document::"
+_FLAG_SET = f"${DOCUMENT}::"
 
 
 def expected(config: Config) -> Expected:
     """What rules may expect of a stack with this config."""
+    gate = Gate(config, lambda: FirestoreStore(config.project or ""), lambda: datetime.datetime.now(datetime.UTC))
+    reason = os.environ.get("CAUSEWAY_REASON")
     return Expected(
         plan=config.plan,
         guardrails=tuple(guardrail.name for guardrail in config.guardrails),
         databases=(DATABASE, SCRATCH_DATABASE),
         backed_up=(DATABASE, config.backup.database),
         retention_days=config.cloud.retention_days,
+        present=lambda: _present(config.stack),
+        judge=lambda here, there: gate.judge(here, there, reason),
     )
+
+
+def _present(stack: str) -> str | None:
+    """The flag set's definition in the stack's recorded state; None where there is none yet."""
+    state = Pulumi(stack, Path.cwd(), Path(tempfile.gettempdir())).export()
+    found = (definition_of(Resource(DOCUMENT, urn, inputs)) for urn, inputs in state.inputs.items() if _FLAG_SET in urn)
+    return next(filter(None, found), None)
 
 
 def policies() -> list[Policy]:
     """Every policy of the pack. The config is read when the first rule runs: the engine starts the pack without it."""
-    rules = (*weights.RULES, *protection.RULES, *access.RULES)
+    rules = (*steps.RULES, *weights.RULES, *protection.RULES, *access.RULES)
     return [
         *(_resource_policy(rule) for rule in rules),
-        _resource_policy(Rule("no-skipped-steps", "The stack moves one step of its plan at a time", _legal)),
         *(_stack_policy(rule) for rule in (*protection.STACK_RULES, *watch.STACK_RULES)),
     ]
 
@@ -58,7 +71,7 @@ def policies() -> list[Policy]:
 def _resource_policy(rule: Rule) -> Policy:
     def validate(args: ResourceValidationArgs, report: ReportViolation) -> None:
         resource = Resource(args.resource_type, args.name, plain(args.props))
-        for sentence in _sentences(lambda: rule.check(resource, _expected())):
+        for sentence in _sentences(lambda: rule.check(resource, expected(_config(args.urn)))):
             report(sentence, None)
 
     return ResourceValidationPolicy(rule.name, rule.description, validate)
@@ -67,7 +80,8 @@ def _resource_policy(rule: Rule) -> Policy:
 def _stack_policy(rule: StackRule) -> Policy:
     def validate(args: StackValidationArgs, report: ReportViolation) -> None:
         resources = [Resource(each.resource_type, each.name, plain(each.props)) for each in args.resources]
-        for sentence in _sentences(lambda: rule.check(resources, _expected())):
+        urn = args.resources[0].urn if args.resources else ""
+        for sentence in _sentences(lambda: rule.check(resources, expected(_config(urn)))):
             report(sentence, None)
 
     return StackValidationPolicy(rule.name, rule.description, validate)
@@ -98,36 +112,11 @@ def _known(container: Any, places: Any) -> Iterator[tuple[Any, Any]]:
             continue
 
 
-@cache
-def _config() -> Config:
-    own, gcp = pulumi.Config("causeway"), pulumi.Config("gcp")
-    values = {f"causeway:{key}": _value(own, key) for key in keys() if own.get(key) is not None}
-    return from_values({"gcp:project": gcp.get("project"), **values}, pulumi.get_stack())
-
-
-def _value(config: pulumi.Config, key: str) -> object:
-    try:
-        return config.get_object(key)
-    except pulumi.ConfigTypeError:
-        return config.get(key)
+def _config(urn: str) -> Config:
+    """The config of the stack a resource belongs to: `urn:pulumi:STACK::PROJECT::TYPE::NAME`."""
+    return _read(urn.split("::")[0].removeprefix("urn:pulumi:"))
 
 
 @cache
-def _expected() -> Expected:
-    return expected(_config())
-
-
-def _legal(resource: Resource, wanted: Expected) -> Iterator[str]:
-    config = _config()
-    gate = Gate(config, lambda: FirestoreStore(config.project or ""), lambda: datetime.datetime.now(datetime.UTC))
-    reason = os.environ.get("CAUSEWAY_REASON")
-    return Steps(lambda here, there: gate.judge(here, there, reason), _present).legal(resource, wanted)
-
-
-def _present() -> str | None:
-    """The definition in the stack's recorded state; None where there is no flag set yet."""
-    engine = Pulumi(pulumi.get_stack(), Path.cwd(), Path(tempfile.gettempdir()))
-    for urn, inputs in engine.export().inputs.items():
-        if _FLAG_SET in urn and inputs.get("collection") == "flags":
-            return weights.definition_of(Resource(f"gcp:{weights.DOCUMENT}", urn, inputs))
-    return None
+def _read(stack: str) -> Config:
+    return from_file(stack_file(stack))

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from components.application_database import unprotected
 from policies.facts import Expected, Resource, Rule, StackRule, of_kind
 
-DATABASE = "firestore/database:Database"
-BUCKET = "storage/bucket:Bucket"
-SCHEDULE = "firestore/backupSchedule:BackupSchedule"
+DATABASE = "gcp:firestore/database:Database"
+BUCKET = "gcp:storage/bucket:Bucket"
+SCHEDULE = "gcp:firestore/backupSchedule:BackupSchedule"
 _DAY_S = 86_400
 _KEPT = ("PREVENT", "ABANDON")
 
@@ -17,7 +17,7 @@ _KEPT = ("PREVENT", "ABANDON")
 def databases_protected(resource: Resource, expected: Expected) -> Iterator[str]:
     """The records' database can be rewound and is deleted neither by a command nor by `pulumi destroy`."""
     records = expected.databases[0]
-    if not resource.is_a(DATABASE) or resource.inputs.get("name") != records:
+    if resource.kind != DATABASE or resource.inputs.get("name") != records:
         return
     yield from unprotected(resource.inputs)
     if (policy := resource.inputs.get("deletionPolicy")) not in _KEPT:
@@ -26,7 +26,7 @@ def databases_protected(resource: Resource, expected: Expected) -> Iterator[str]
 
 def bucket_protected(resource: Resource, expected: Expected) -> Iterator[str]:
     """Archives are versioned, retained for as long as config says, and not deleted with the stack."""
-    if not resource.is_a(BUCKET):
+    if resource.kind != BUCKET:
         return
     inputs = resource.inputs
     kept_s = int(float(inputs.get("retentionPolicy", {}).get("retentionPeriod", 0)))

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from components.alerts import GUARDRAIL_LABEL, SERVICE_LABEL, label_value
 from policies.facts import Expected, Resource, StackRule, of_kind
 
-ALERT = "monitoring/alertPolicy:AlertPolicy"
+ALERT = "gcp:monitoring/alertPolicy:AlertPolicy"
 
 
 def every_service_has_its_alerts(resources: Sequence[Resource], expected: Expected) -> Iterator[str]:

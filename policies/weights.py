@@ -6,27 +6,24 @@ from collections.abc import Iterator
 
 from causeway import flags
 from causeway.errors import ConfigError
-from causeway.flags import FlagSet
 from causeway.model.hold import Hold
 from components.flag_set import COLLECTION, read_fields
 from components.records import DATABASE
 from policies.facts import Expected, Resource, Rule
 
-DOCUMENT = "firestore/document:Document"
+DOCUMENT = "gcp:firestore/document:Document"
 
 
 def definition_of(resource: Resource) -> str | None:
-    """The flagd definition of a flag set; None where the resource is none or its fields are not yet known.
+    """The flagd definition of a flag set; None where the resource is none, or its fields are not yet known.
 
     Raises ConfigError where it should be one and cannot be read.
     """
     inputs = resource.inputs
-    if not resource.is_a(DOCUMENT) or (inputs.get("collection"), inputs.get("database", DATABASE)) != (
-        COLLECTION,
-        DATABASE,
-    ):
+    if resource.kind != DOCUMENT or "fields" not in inputs:
         return None
-    if "fields" not in inputs:
+    # Before the first update the database's name is not yet known.
+    if (inputs.get("collection"), inputs.get("database", DATABASE)) != (COLLECTION, DATABASE):
         return None
     try:
         return read_fields(inputs["fields"])[0]
@@ -38,7 +35,10 @@ def definition_of(resource: Resource) -> str | None:
 
 def on_ladder(resource: Resource, expected: Expected) -> Iterator[str]:
     """Every weight is 0 or a rung of its service's ladder."""
-    for flag in _flags(resource).flags if definition_of(resource) else ():
+    definition = definition_of(resource)
+    if definition is None:
+        return
+    for flag in flags.read(definition).flags:
         if flag.service not in expected.plan.matrix.services:
             yield f"{flag.service} has a weight, but is no service of this stack's matrix"
         elif flag.weight not in (rungs := expected.rungs(flag.service)):
@@ -47,9 +47,10 @@ def on_ladder(resource: Resource, expected: Expected) -> Iterator[str]:
 
 def as_planned(resource: Resource, expected: Expected) -> Iterator[str]:
     """The position is in the plan, and the weights are those the plan gives it under the present hold."""
-    if definition_of(resource) is None:
+    definition = definition_of(resource)
+    if definition is None:
         return
-    found, (_, position) = _flags(resource), read_fields(resource.inputs["fields"])
+    found, (_, position) = flags.read(definition), read_fields(resource.inputs["fields"])
     if position != found.position:
         yield f"the document says {position}, its definition says {found.position}: which one is it?"
     if found.position not in expected.plan:
@@ -63,12 +64,6 @@ def as_planned(resource: Resource, expected: Expected) -> Iterator[str]:
                 f"{service} would get {_percent(weights.get(service))} at {found.position}, "
                 f"where the plan says {_percent(planned.get(service))}"
             )
-
-
-def _flags(resource: Resource) -> FlagSet:
-    definition = definition_of(resource)
-    assert definition is not None
-    return flags.read(definition)
 
 
 def _percent(weight: int | None) -> str:
