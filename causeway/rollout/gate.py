@@ -8,6 +8,8 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import takewhile
 
 from causeway.config import Config
 from causeway.errors import CausewayError
@@ -18,9 +20,6 @@ from causeway.rollout import journal as journals
 from causeway.rollout.journal import Record, State
 from causeway.rollout.store import Store
 
-#: How many records are looked through for the one by which the present place was reached.
-_RECENT = 20
-
 
 @dataclass(frozen=True)
 class Gate:
@@ -30,10 +29,10 @@ class Gate:
     store: Callable[[], Store]
     now: Callable[[], datetime.datetime]
 
-    @property
+    @cached_property
     def certificate(self) -> Certificate:
         """The certificate of the config's matrix."""
-        return certify(self.config.matrix)
+        return certify(self.config.matrix, self.config.plan)
 
     def judge(self, here: Standing | None, there: Place, reason: str | None = None) -> Move:
         """The move to `there`. Raises MoveRefused where it is not legal, ConfigError on an unknown position."""
@@ -43,12 +42,14 @@ class Gate:
         certificate = self.certificate
         present = here.place if here else None
         unreadable, override, unjudged = None, None, None
-        if present is not None and self._rises(here, there):
+        records: list[Record] = []
+        if present is not None:
             try:
                 store = self.store()
                 found = controls.read(store, self.config.stack)
                 override = (found.override_why or "no reason given") if found.override else None
-                unjudged = self._unjudged(journals.history(store, self.config.stack, _RECENT), present)
+                records = journals.history(store, self.config.stack)
+                unjudged = self._unjudged(records, present)
             except CausewayError as error:
                 unreadable = error.fact
         return Circumstances(
@@ -58,17 +59,19 @@ class Gate:
             override=override,
             frozen=self.frozen(),
             blocked=tuple(str(exposure) for exposure in certificate.blocked(there.position)),
-            no_return=certificate.crossed(there.position, present.position) if present else (),
+            no_return=self.crossed(records, present, there) if present else (),
         )
 
-    def _rises(self, here: Standing | None, there: Place) -> bool:
-        """Whether the move could put anybody on a package: going back needs nothing that has to be read."""
+    def crossed(self, records: list[Record], here: Place, there: Place) -> tuple[str, ...]:
+        """The services whose point of no return a move to `there` would go back over, by what the journal knows."""
         plan = self.config.plan
-        if here is None or here.place.position not in plan:
-            return True
-        return plan[there.position].index > plan[here.place.position].index or any(
-            weight > here.weights.get(name, 0) for name, weight in plan.at(there.position, there.hold).weights.items()
-        )
+        since_restore = list(takewhile(lambda record: not record.facts.get("restored"), records))
+        stood = [place.position for place in (here, *(each.there for each in since_restore if each.reached))]
+        furthest = max((name for name in stood if name in plan), key=lambda name: plan[name].index, default=None)
+        if furthest is None:
+            return ()
+        weights = plan.at(there.position, there.hold).weights
+        return tuple(dict.fromkeys(each.service for each in self.certificate.crossed(furthest, weights)))
 
     def frozen(self) -> str | None:
         """Why nothing moves forward now, by the calendar."""

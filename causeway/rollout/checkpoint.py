@@ -1,0 +1,46 @@
+"""The checkpoint at a phase's end: what must hold before the next phase begins, beside the soak's verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from causeway.errors import CausewayError
+from causeway.model.moves import Place
+from causeway.model.verdict import Cause, Decision, Reason, Verdict
+from causeway.rollout.stack import Stack
+
+
+def phase_end(stack: Stack, place: Place, verdict: Verdict) -> Verdict:
+    """The verdict with the checkpoint's own findings: whatever does not hold is a HOLD."""
+    return Verdict.of([*verdict.reasons, *_findings(stack, place)])
+
+
+def _findings(stack: Stack, place: Place) -> Iterator[Reason]:
+    following = stack.config.plan.next(place.position)
+    missing = stack.gate.certificate.blocked(following.name) if following else ()
+    yield _reason(not missing, "evidence", "evidence of the next phase is fresh", "; ".join(str(m) for m in missing))
+    override = stack.control().override_why
+    yield _reason(not override, "override", "no override stands", f"an override stands: {override}")
+    try:
+        drift = stack.engine.drift().changed
+        yield _reason(not drift, "drift", "the cloud is as the stack says", f"{drift} resources have drifted")
+    except CausewayError as error:
+        yield _reason(False, "drift", "", f"drift cannot be known: {error.fact}")
+    yield _state_kept(stack, place)
+
+
+def _state_kept(stack: Stack, place: Place) -> Reason:
+    """The state of the phase's services, kept in service_state_backups and read back by digest."""
+    phase = stack.config.plan[place.position].phase
+    services = [name for name, own in stack.config.matrix.phase_of.items() if own == phase]
+    try:
+        kept = [name for name in services if stack.keep_state(name, place)]
+    except CausewayError as error:
+        return _reason(False, "state", "", f"service state is not kept: {error.fact}")
+    return _reason(True, "state", f"state of {', '.join(kept) or 'no service'} is kept and reads back by digest", "")
+
+
+def _reason(holds: bool, source: str, good: str, bad: str) -> Reason:
+    if holds:
+        return Reason(Decision.ADVANCE, Cause.SAFE, f"checkpoint: {source}", good)
+    return Reason(Decision.HOLD, Cause.FAILED, f"checkpoint: {source}", bad)

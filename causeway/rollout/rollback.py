@@ -1,0 +1,244 @@
+"""The way back, in four levels. The weight falls first, by one conditional write; everything else is settled after.
+
+1 the breaker of a service (its hold closure), 2 the phase, 3 everything, 4 everything and the data as of a chosen
+time. The fast path never waits for Pulumi; `reconcile` brings config, stack and flags to what it wrote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from causeway import flags
+from causeway.errors import CausewayError, Held, MoveRefused, Unreachable
+from causeway.model.closure import closure
+from causeway.model.guardrails import Pace
+from causeway.model.hold import Hold
+from causeway.model.matrix import Traffic
+from causeway.model.moves import Direction, Place, Standing
+from causeway.model.plan import INFRASTRUCTURE, LAST
+from causeway.model.strategies import RECIPES
+from causeway.rollout import actions, settle
+from causeway.rollout import journal as journals
+from causeway.rollout.desired import flag_set
+from causeway.rollout.journal import Journal, Record, State
+from causeway.rollout.notify import Alert, Severity
+from causeway.rollout.stack import Stack, in_plan_order
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked for: a level (1 to 3), the services of level 1, why, and how.
+
+    `triggered` is the monotonic time of the trigger, where it came before the request. `anyway` sends traffic back
+    even to a legacy side that does not answer.
+    """
+
+    level: int
+    why: str
+    services: tuple[str, ...] = ()
+    pace: Pace = Pace.IMMEDIATE
+    anyway: bool = False
+    triggered: float | None = None
+    evidence: Mapping[str, Any] | None = None
+
+
+def target(stack: Stack, here: Place, request: Request) -> Place:
+    """Where a level leads from here. Raises MoveRefused where there is nothing to go back to."""
+    plan = stack.config.plan
+    if here.position == LAST and request.level < 4:
+        raise MoveRefused(
+            f"legacy is retired at {LAST}",
+            "traffic would go to a side that is not there",
+            f"Bring it back first: pulumi config set causeway:position {plan.positions[-2].name}",
+        )
+    if request.level == 1:
+        unknown = [name for name in request.services if name not in stack.config.matrix.services]
+        if unknown or not request.services:
+            raise MoveRefused(
+                f"level 1 needs a service of this stack, not {', '.join(unknown) or 'none'}",
+                "no breaker was opened",
+                f"Services: {', '.join(stack.config.matrix.services)}.",
+            )
+        fallen = closure(stack.config.matrix, request.services)
+        return Place(here.position, here.hold.opened(in_plan_order(stack.config, fallen)))
+    if request.level == 2:
+        back = plan.before_phase(plan[here.position].phase).name
+        still = plan.at(back).weights
+        return Place(back, Hold({name: cap for name, cap in here.hold.caps.items() if still[name] > cap}))
+    return Place(INFRASTRUCTURE)
+
+
+def send_back(stack: Stack, journal: Journal, request: Request) -> Record:
+    """Move the traffic: override and journal entry in one commit. The stack follows by `reconcile`.
+
+    Raises Held where legacy does not answer and nobody has decided to go back anyway.
+    """
+    clock = stack.clock
+    began = clock.monotonic() if request.triggered is None else request.triggered
+    served = stack.served()
+    if served is None:
+        raise MoveRefused("this stack has applied nothing yet", "there is nothing to go back from")
+    here = served.place
+    there = target(stack, here, request)
+    wanted = stack.config.plan.at(there.position, there.hold).weights
+    falling = {name: (old, wanted.get(name, 0)) for name, old in served.weights.items() if old > wanted.get(name, 0)}
+    _not_over_a_point_of_no_return(stack, here, there)
+    _legacy_answers(stack, request, falling)
+    if request.pace is Pace.GRACEFUL:
+        _drain(stack, falling)
+    direction = Direction.BACK if there.position != here.position else Direction.HOLD
+    control = stack.control()
+    record = journal.open(
+        direction,
+        here,
+        there,
+        request.why,
+        {
+            "level": request.level,
+            "evidence": dict(request.evidence or {}),
+            "weights": {n: list(p) for n, p in falling.items()},
+        },
+        override=flags.build(flag_set(stack.config, there)),
+        override_why=f"level {request.level}: {request.why}",
+        epochs=_epochs(stack, control.epochs, falling),
+    )
+    moved = clock.monotonic() - began
+    stack.say(
+        "traffic", f"level {request.level}: traffic is on legacy for {', '.join(falling) or 'no service'}", there, moved
+    )
+    slow = [name for name in falling if stack.config.matrix.services[name].traffic is not Traffic.FLAG]
+    if slow:
+        stack.say("slow", f"{', '.join(slow)} move with the stack update, not by flag; that takes longer", there)
+    settled = _settle_work(stack, falling, there)
+    record = journal.advance(
+        record, State.INTENT, "traffic moved", traffic_moved_s=round(moved, 3), settled_work=settled
+    )
+    stack.notifier.send(
+        Alert(
+            Severity.CRITICAL,
+            f"rollback-{record.seq}",
+            f"level {request.level} rollback from {here} to {there}: {request.why}",
+            f"Traffic of {', '.join(falling) or 'no service'} moved to legacy in {moved:.1f} s.",
+            f"The stack follows by itself or by `causeway reconcile --stack {stack.name}`; then mend the package and "
+            f"`causeway release` it."
+            if request.level == 1
+            else f"`causeway reconcile --stack {stack.name}`, then find the cause.",
+        )
+    )
+    return record
+
+
+def reconcile(stack: Stack, journal: Journal, record: Record) -> Record:
+    """Bring config, stack and flags to a record's place; lift the override when they read back equal."""
+    clock = stack.clock
+    began = clock.monotonic()
+    place, why = record.there, record.why or "reconcile"
+    if not record.reached:
+        applied = settle.apply(stack, place, why)
+        differences, compared_with = settle.compare(stack, place, applied.export)
+        _tell_comparison(stack, place, differences, compared_with)
+        record = journal.advance(
+            record,
+            State.APPLIED,
+            export=settle.keep(stack.store, stack.name, applied.export),
+            differences=differences,
+            compared_with=compared_with,
+            pulumi_s=round(applied.pulumi_s, 3),
+        )
+    if not record.state.ended and record.state is not State.ACTED:
+        undone = _undo(stack, record)
+        record = journal.advance(record, State.ACTED, undone=undone)
+    record = journal.advance(record, State.ACTED, settled_s=round(clock.monotonic() - began, 3))
+    record = settle.finish(journal, stack, record, place)
+    stack.say("settled", f"stack, flags and config stand at {place}", place, clock.monotonic() - began)
+    return record
+
+
+def _not_over_a_point_of_no_return(stack: Stack, here: Place, there: Place) -> None:
+    try:
+        records = journals.history(stack.store, stack.name)
+    except Unreachable:
+        records = []
+    crossed = stack.gate.crossed(records, here, there)
+    if crossed:
+        raise MoveRefused(
+            f"the point of no return of {', '.join(crossed)} lies between {there} and {here}",
+            "legacy would read data that only the package understands",
+            "Only `causeway rollback --level 4` goes back from here: it restores the data as well.",
+        )
+
+
+def _legacy_answers(stack: Stack, request: Request, falling: Mapping[str, tuple[int, int]]) -> None:
+    """Traffic is never sent to a legacy side that is down without saying so."""
+    down = {name: wrong for name in falling if (wrong := stack.application.legacy_health(name))}
+    if not down:
+        return
+    said = "; ".join(f"{name}: {wrong}" for name, wrong in down.items())
+    if request.anyway or stack.config.go_back_anyway:
+        stack.say("legacy-down", f"legacy does not answer ({said}); going back anyway, as decided")
+        return
+    stack.notifier.send(
+        Alert(
+            Severity.CRITICAL,
+            f"legacy-down-{','.join(down)}",
+            f"a level {request.level} rollback is due ({request.why}), but legacy does not answer: {said}",
+            "Nothing: traffic stays where it is.",
+            "Bring legacy up, or decide: `causeway rollback … --anyway`.",
+        )
+    )
+    raise Held(
+        f"legacy does not answer ({said})",
+        "going back would trade one failure for another",
+        "Bring it up, or decide to go back all the same with --anyway (causeway:go_back_anyway for automatic ones).",
+    )
+
+
+def _drain(stack: Stack, falling: Mapping[str, tuple[int, int]]) -> None:
+    for name in falling:
+        try:
+            stack.application.perform(name, "drain", {"before": "rollback"})
+        except CausewayError as error:
+            stack.say("drain", f"{name} did not drain ({error.fact}); going back all the same")
+
+
+def _epochs(stack: Stack, epochs: Mapping[str, int], falling: Mapping[str, tuple[int, int]]) -> dict[str, int]:
+    """A falling transaction participant starts a new epoch in the same write as its weight."""
+    services = stack.config.matrix.services
+    new = [name for name in falling if RECIPES[services[name].strategy].new_epoch_on_the_way_back]
+    return {**epochs, **{name: epochs.get(name, 0) + 1 for name in new}}
+
+
+def _settle_work(stack: Stack, falling: Mapping[str, tuple[int, int]], there: Place) -> list[dict[str, Any]]:
+    """Compensate and settle what was running; failures are told, since the traffic has moved already."""
+    try:
+        return actions.settle(stack.application, stack.config.plan, falling, stack.config.plan[there.position])
+    except CausewayError as error:
+        stack.say("settle", f"work in flight is not settled: {error.fact}", there)
+        return [{"performed": False, "why": error.fact}]
+
+
+def _undo(stack: Stack, record: Record) -> list[dict[str, Any]]:
+    plan = stack.config.plan
+    if record.here is None or record.direction is not Direction.BACK or record.here.position not in plan:
+        return []
+    return actions.undo(stack.application, plan, plan[record.here.position], plan[record.there.position])
+
+
+def _tell_comparison(stack: Stack, place: Place, differences: list[str] | None, seq: int | None) -> None:
+    if differences is None:
+        stack.say("compared", "this place was never reached before; there is nothing to compare with", place)
+    elif not differences:
+        stack.say("compared", f"resource inputs are equal to those kept by record {seq}", place)
+    else:
+        shown = "; ".join(differences[:5]) + (f" and {len(differences) - 5} more" if len(differences) > 5 else "")
+        stack.say("compared", f"differs from what record {seq} kept: {shown}", place)
+
+
+def unsettled(stack: Stack, standing: Standing | None) -> bool:
+    """Whether an override stands, or the stack is elsewhere than its newest record says."""
+    newest = journals.last(stack.store, stack.name)
+    if stack.control().override:
+        return True
+    return newest is not None and not newest.state.ended and (standing is None or newest.there != standing.place)

@@ -1,0 +1,260 @@
+"""Walking the plan: apply a step, perform its actions, soak it, judge it, and go on, or back.
+
+Every step is one stack update and one journal record, intent -> applied -> actions -> observed -> verdict -> done.
+Whoever starts reads the journal first and finishes what a dead runner has left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from causeway.errors import CausewayError, Exit, Held, MoveRefused
+from causeway.health.checker import Look
+from causeway.model.closure import closure
+from causeway.model.guardrails import Pace
+from causeway.model.moves import Direction, Place, Standing
+from causeway.model.order import order
+from causeway.model.plan import Position
+from causeway.model.verdict import Decision, Verdict
+from causeway.rollout import actions, checkpoint, rollback, settle
+from causeway.rollout import journal as journals
+from causeway.rollout.gate import unjudged
+from causeway.rollout.heartbeat import Heartbeat
+from causeway.rollout.journal import Journal, Record, State
+from causeway.rollout.soaking import Observer, soak
+from causeway.rollout.stack import Stack
+
+
+class RolledBack(CausewayError):
+    """The gates have sent traffic back."""
+
+    code = Exit.ROLLED_BACK
+
+
+@dataclass
+class Runner:
+    """One runner of one stack, under its lease.
+
+    `baselines` has legacy's response time quantile in seconds by service. `on_look` sees every look and verdict.
+    """
+
+    stack: Stack
+    journal: Journal
+    heartbeat: Heartbeat
+    observer: Observer
+    baselines: Mapping[str, float]
+    on_look: Callable[[Place, Look, Verdict], None] = lambda place, look, verdict: None
+    _standing: Standing | None = field(default=None, init=False)
+
+    def resume(self) -> Place | None:
+        """Finish what the last move has left, if anything; where the stack stands after that.
+
+        A move that was never applied is given up, one that was is gone on with. None: a fresh stack.
+        """
+        record = journals.last(self.stack.store, self.stack.name)
+        export = self.stack.engine.export()
+        if export.pending or (record and record.state is State.INTENT):
+            self.stack.say("recover", "the last move did not end; clearing what it left")
+            self.stack.engine.recover()
+            export = self.stack.engine.export()
+        self._standing = self.stack.standing(export)
+        if record is not None and not record.state.ended:
+            self._finish(record)
+        return self._standing.place if self._standing else None
+
+    def create(self) -> None:
+        """The first update of a fresh stack: everything but traffic."""
+        place = Place(self.stack.config.plan.positions[0].name)
+        self.move(place, "first update")
+
+    def walk(self, target: str, reason: str = "") -> Place:
+        """Step by step to the end of a target (a phase or a position); returns where the stack then stands.
+
+        Raises Held, RolledBack, MoveRefused or Conflict where it stops before.
+        """
+        plan = self.stack.config.plan
+        end = plan.last_of(target)
+        here = self.resume()
+        if here is None:
+            self.create()
+            here = self._place()
+        self.soak_here(here)
+        while plan[here.position].index < end.index:
+            following = plan.next(here.position)
+            assert following is not None
+            self.move(Place(following.name, here.hold), reason)
+            here = self._place()
+        return here
+
+    def soak_here(self, here: Place) -> None:
+        """Perform and judge the present place, unless it has been judged good already."""
+        records = journals.history(self.stack.store, self.stack.name)
+        if unjudged(records, here) is None:
+            return
+        direction = Direction.STAY if any(record.there == here for record in records) else Direction.FORWARD
+        record = self.journal.open(direction, None, here, "soak of the present place")
+        record = self.journal.advance(record, State.APPLIED, "applied by hand")
+        self._finish(record)
+
+    def release(self, service: str, reason: str) -> Place:
+        """Close a breaker again: its services climb their ladders from the first rung, group by group."""
+        here = self.resume()
+        if here is None or service not in here.hold.caps:
+            raise MoveRefused(
+                f"the breaker of {service} is not open", "there is nothing to close", "`causeway status` shows what is."
+            )
+        for group in order(self.stack.config.matrix).groups:
+            members = [name for name in group if name in here.hold.caps]
+            if members and (service in members or self._waits_for(service, members)):
+                here = self._climb(here, members, reason)
+        return here
+
+    def move(self, there: Place, why: str = "") -> Record:
+        """One judged stack update. Raises MoveRefused before anything is written where it is not legal."""
+        self.heartbeat.check()
+        stack, began = self.stack, self.stack.clock.monotonic()
+        found = stack.gate.judge(self._standing, there, why or None)
+        stack.say("moving", str(found), there)
+        record = self.journal.open(found.direction, found.here, there, why, {"weights": _pairs(found.changes)})
+        try:
+            applied = settle.apply(stack, there, why)
+        except CausewayError as error:
+            self.journal.advance(record, State.FAILED, error.fact)
+            raise
+        ours = stack.clock.monotonic() - began - applied.pulumi_s
+        record = self.journal.advance(
+            record,
+            State.APPLIED,
+            export=settle.keep(stack.store, stack.name, applied.export),
+            pulumi_s=round(applied.pulumi_s, 3),
+            ours_s=round(ours, 3),
+        )
+        self._standing = stack.standing(applied.export)
+        return self._finish(record)
+
+    # --- from applied to done -------------------------------------------------------------------------------------
+
+    def _finish(self, record: Record) -> Record:
+        """Take a record from where it is to its end."""
+        if record.direction in (Direction.BACK, Direction.HOLD):
+            return self._reconciled(record)
+        if record.state is State.INTENT:
+            if self._standing is None or self._standing.place != record.there:
+                self._give_up(record)
+                return record
+            record = self.journal.advance(record, State.APPLIED, "found applied after a crash")
+        if record.state is State.APPLIED:
+            done = actions.perform(self.stack.application, self.stack.config.plan, self._position(record))
+            for each in done:
+                self.stack.say("acted", f"{each['action']} of {each['service']}: {_said(each)}", record.there)
+            record = self.journal.advance(record, State.ACTED, actions=done)
+        return self._judge(record)
+
+    def _judge(self, record: Record) -> Record:
+        place = record.there
+        watched = soak(
+            self.stack,
+            place,
+            self.observer,
+            self.baselines,
+            self._moving(record),
+            confirmed=", ".join(f"{a['action']} of {a['service']} confirmed" for a in record.facts.get("actions", ()))
+            or "the stack update was applied",
+            on_look=lambda look, verdict: self._looked(place, look, verdict),
+        )
+        self.heartbeat.check()
+        record = self.journal.advance(
+            record,
+            State.OBSERVED,
+            looks=watched.looks,
+            soak_s=round(watched.seconds, 3),
+            began_again=watched.began_again,
+        )
+        verdict = watched.verdict
+        if verdict.decision is Decision.ADVANCE and self.stack.config.plan.ends_phase(place.position):
+            verdict = checkpoint.phase_end(self.stack, place, verdict)
+        record = self.journal.advance(record, State.JUDGED, verdict.headline, verdict=verdict.as_dict())
+        self.stack.say("verdict", str(verdict), place, watched.seconds)
+        if verdict.decision is Decision.ADVANCE:
+            return self.journal.advance(record, State.DONE)
+        if verdict.decision is Decision.ROLL_BACK:
+            self._roll_back(record, verdict)
+        raise Held(
+            f"{place} is not judged good: {verdict.headline}; {verdict.decisive[0].text}",
+            "nothing moves forward on this",
+            "`causeway soak` goes on watching; causeway:accept records an exception.",
+        )
+
+    def _roll_back(self, record: Record, verdict: Verdict) -> None:
+        """Send traffic back on the verdict's evidence; the step that brought it here ends with that verdict."""
+        self.journal.advance(record, State.DONE, "rolled back")
+        request = rollback.Request(
+            level=verdict.level or 1,
+            why=verdict.decisive[0].text,
+            services=verdict.services or self._position(record).services,
+            pace=verdict.pace or Pace.IMMEDIATE,
+            evidence=verdict.as_dict(),
+        )
+        back = self._reconciled(rollback.send_back(self.stack, self.journal, request))
+        raise RolledBack(
+            f"traffic went back from {record.there} to {back.there}: {verdict.decisive[0].text}",
+            f"level {request.level}, moved in {back.facts['traffic_moved_s']} s",
+            f"Mend the package, then `causeway release {request.services[0]} --reason TEXT`."
+            if request.level == 1
+            else "Find the cause, then `causeway run` walks forward again.",
+        )
+
+    def _reconciled(self, record: Record) -> Record:
+        record = rollback.reconcile(self.stack, self.journal, record)
+        self._standing = self.stack.standing(self.stack.engine.export())
+        return record
+
+    def _give_up(self, record: Record) -> None:
+        """A move that died before it was applied: the stack file goes back to where the stack stands."""
+        self.journal.advance(record, State.FAILED, "died before it was applied")
+        if self._standing is not None:
+            self.stack.write_place(self._standing.place, "the last move was not applied")
+
+    def _looked(self, place: Place, look: Look, verdict: Verdict) -> bool:
+        self.on_look(place, look, verdict)
+        return self.heartbeat.lost is not None
+
+    # --- small questions ------------------------------------------------------------------------------------------
+
+    def _place(self) -> Place:
+        assert self._standing is not None
+        return self._standing.place
+
+    def _position(self, record: Record) -> Position:
+        return self.stack.config.plan[record.there.position]
+
+    def _moving(self, record: Record) -> frozenset[str]:
+        """The services whose weight rose with this move: they have to be shown to be safe."""
+        rising = {name for name, (old, new) in record.facts.get("weights", {}).items() if new > old}
+        return frozenset(rising or self._position(record).changes)
+
+    def _waits_for(self, service: str, members: list[str]) -> bool:
+        """Whether these are held because they must not be ahead of the service."""
+        return bool(closure(self.stack.config.matrix, [service]) & set(members))
+
+    def _climb(self, here: Place, members: list[str], reason: str) -> Place:
+        plan = self.stack.config.plan
+        wanted = plan.at(here.position).weights
+        ladder = plan.matrix.services[members[0]].ladder
+        start = max(here.hold.caps[name] for name in members)
+        for rung in [rung for rung in ladder if start < rung < max(wanted[name] for name in members)]:
+            here = self._to(Place(here.position, here.hold.capped(members, rung)), reason)
+        return self._to(Place(here.position, here.hold.capped(members, 100)), reason)
+
+    def _to(self, there: Place, reason: str) -> Place:
+        self.move(there, reason)
+        return self._place()
+
+
+def _pairs(changes: Mapping[str, tuple[int, int]]) -> dict[str, list[int]]:
+    return {name: list(pair) for name, pair in changes.items()}
+
+
+def _said(done: Mapping[str, object]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in done.items() if key not in ("service", "action", "performed"))

@@ -1,0 +1,87 @@
+"""Soaking a place: look, judge, and go on looking until the evidence says what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from causeway.health.checker import Look
+from causeway.model.moves import Place
+from causeway.model.soak import Soak
+from causeway.model.verdict import Cause, Decision, Reason, Verdict
+from causeway.rollout.stack import Stack
+
+
+class Observer(Protocol):
+    """What looks at the running application (`causeway.health.checker.Checker`)."""
+
+    def look(self, weights: Mapping[str, int]) -> Look:
+        """What happened since the look before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Soaked:
+    """How a soak ended: its verdict, and what was seen on the way."""
+
+    verdict: Verdict
+    looks: int
+    seconds: float
+    began_again: int = 0
+
+
+#: Called after each look with what was seen and the verdict so far; true ends the soak (somebody took over).
+OnLook = Callable[[Look, Verdict], bool]
+
+
+def begin(stack: Stack, place: Place, baselines: Mapping[str, float], moving: frozenset[str]) -> Soak:
+    """A soak of every service that has users on its package; `moving` ones must be shown to be safe."""
+    weights = stack.config.plan.at(place.position, place.hold).weights
+    watched = [name for name, weight in weights.items() if weight > 0]
+    return Soak.begin(
+        watched, stack.config.guardrails, stack.config.soak, baselines, [name for name in watched if name in moving]
+    )
+
+
+def soak(
+    stack: Stack,
+    place: Place,
+    observer: Observer,
+    baselines: Mapping[str, float],
+    moving: frozenset[str],
+    *,
+    confirmed: str = "",
+    on_look: OnLook = lambda look, verdict: False,
+) -> Soaked:
+    """Look at a place at every scrape until it may advance, must roll back, or the soak's timeout has passed.
+
+    `confirmed` says what was done at the place besides moving traffic; it is judged by the checks alone where no
+    package has users yet. A HOLD is returned after the timeout: not enough evidence, nothing wrong shown.
+    """
+    config, clock = stack.config, stack.clock
+    weights = config.plan.at(place.position, place.hold).weights
+    every = min(config.metrics.every if config.metrics else config.soak.interval, config.soak.interval)
+    state = begin(stack, place, baselines, moving)
+    began = window = clock.monotonic()
+    observer.look(weights)  # what came before the move is not evidence about it
+    again, windows = 0, 0
+    while True:
+        clock.sleep(every)
+        look, now = observer.look(weights), clock.monotonic()
+        closes = now - window >= config.soak.interval
+        following = state.observe(look.windows.values(), look.checks, closes)
+        again += following.began_again != state.began_again
+        state, windows = following, windows + closes
+        window = now if closes else window
+        verdict = _verdict(state, windows, config.soak.checks, confirmed)
+        if on_look(look, verdict) or verdict.decision is not Decision.HOLD or now - began > config.soak_timeout:
+            return Soaked(verdict, state.looks, now - began, again)
+
+
+def _verdict(state: Soak, windows: int, checks: int, confirmed: str) -> Verdict:
+    """The soak's verdict, and that it has been watched for as long as a soak takes, whoever uses a package yet."""
+    judged = state.verdict()
+    decision, cause = (Decision.ADVANCE, Cause.SAFE) if windows >= checks else (Decision.HOLD, Cause.EARLY)
+    watched = Reason(decision, cause, "actions", f"{confirmed}; watched for {windows} of {checks} windows")
+    found = [] if judged.decision is Decision.HOLD and not state.services else judged.reasons
+    return Verdict.of([*found, watched])

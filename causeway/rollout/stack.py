@@ -1,0 +1,133 @@
+"""One stack with everything outside it that the rollout room talks to, so that tests can step each part by hand."""
+
+from __future__ import annotations
+
+import datetime
+import getpass
+import json
+import os
+import socket
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from causeway.config import Config
+from causeway.model.moves import Place, Standing
+from causeway.rollout import control as controls
+from causeway.rollout import stackfile
+from causeway.rollout.actions import Application
+from causeway.rollout.control import Control
+from causeway.rollout.desired import standing
+from causeway.rollout.engine import Engine, Export
+from causeway.rollout.gate import Gate
+from causeway.rollout.notify import Notifier
+from causeway.rollout.store import Store
+
+_FLAG_SET_TYPE = "gcp:firestore/document:Document"
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Time as the rollout room sees it: for people, for durations in seconds, for waiting."""
+
+    now: Callable[[], datetime.datetime] = field(default=lambda: datetime.datetime.now(datetime.UTC))
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something a person may want to see while it happens. `kind` is stable, `text` is for reading."""
+
+    kind: str
+    text: str
+    place: Place | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A stack and its surroundings.
+
+    `file` is the stack file; `commit` records each move of it in git. `keep_state` saves a service's state and reads
+    it back; false where config names no state of it.
+    """
+
+    config: Config
+    file: Path
+    store: Store
+    engine: Engine
+    application: Application
+    notifier: Notifier
+    clock: Clock = Clock()
+    tell: Callable[[Event], None] = lambda event: None
+    keep_state: Callable[[str, Place], bool] = lambda service, place: False
+    commit: bool = False
+    work: Path = Path(".local/work")
+
+    @property
+    def name(self) -> str:
+        return self.config.stack
+
+    @cached_property
+    def gate(self) -> Gate:
+        return Gate(self.config, lambda: self.store, self.clock.now)
+
+    def control(self) -> Control:
+        """The control document. Raises Unreachable."""
+        return controls.read(self.store, self.name)
+
+    def standing(self, export: Export) -> Standing | None:
+        """Where the stack stands by its own record; None while it has applied nothing."""
+        found = [
+            inputs
+            for urn, inputs in export.inputs.items()
+            if f"${_FLAG_SET_TYPE}::" in urn
+            and inputs.get("documentId") == self.name
+            and inputs.get("collection") == "flags"
+        ]
+        return standing(_definition(found[0])) if found else None
+
+    def served(self) -> Standing | None:
+        """What applications obey at this moment: the override, else the flag set. Raises Unreachable."""
+        override = self.control().override
+        if override:
+            return standing(override)
+        document = self.store.read(f"flags/{self.name}")
+        return standing(document.values["definition"]) if document else None
+
+    def write_place(self, place: Place, why: str) -> None:
+        """Write a place into the stack file, and record it as a commit where that is wanted."""
+        text = self.file.read_text(encoding="utf-8")
+        changed = stackfile.with_place(text, place)
+        if changed != text:
+            stackfile.write(self.file, changed)
+        if self.commit:
+            stackfile.commit(self.file, f"{self.name}: {place}\n\n{why}")
+
+    def say(self, kind: str, text: str, place: Place | None = None, seconds: float | None = None) -> None:
+        """Tell whoever watches."""
+        self.tell(Event(kind, text, place, seconds))
+
+
+def whoami() -> str:
+    """Who moves: user, host and process; what the journal and the lease name."""
+    user = os.environ.get("CAUSEWAY_USER") or os.environ.get("GITHUB_ACTOR") or getpass.getuser()
+    return f"{user}@{socket.gethostname()}:{os.getpid()}"
+
+
+def in_plan_order(config: Config, services: Iterable[str]) -> list[str]:
+    """Services in the order in which the plan moves them."""
+    wanted = set(services)
+    return list(
+        dict.fromkeys(name for place in config.plan.positions[1:-1] for name in place.services if name in wanted)
+    )
+
+
+def _definition(inputs: Mapping[str, Any]) -> str:
+    fields = json.loads(inputs["fields"])
+    definition: str = fields["definition"]["stringValue"]
+    return definition
