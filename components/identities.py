@@ -10,10 +10,10 @@ from pulumi_gcp import projects, serviceaccount
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A project role, limited to one Firestore database where `database` names one."""
+    """A project role, limited to some Firestore databases where `databases` names any."""
 
     role: str
-    database: str | None = None
+    databases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +40,19 @@ class IdentitiesArgs:
 
 def identities(args: IdentitiesArgs) -> tuple[Identity, ...]:
     """Every identity of a stack. Only `restore` can write the application's data, and nothing runs as it by itself."""
-    records = Grant("roles/datastore.user", args.database)
-    application = Grant("roles/datastore.viewer", args.application_database)
-    metrics = Grant("roles/monitoring.viewer")
-    scratch = Grant("roles/datastore.user", args.scratch_database)
-    restored = Grant("roles/datastore.user", args.application_database)
+    records, application = args.database, args.application_database
+
+    def writes(*databases: str) -> Grant:
+        return Grant("roles/datastore.user", databases)
+
+    metrics, copies = Grant("roles/monitoring.viewer"), Grant("roles/datastore.viewer", (application,))
     return (
-        Identity("monitor", "Watches health, renews the heartbeat, can send traffic back", (records, metrics)),
-        Identity("runner", "Moves the stack along its plan", (records, metrics)),
-        Identity("stream", "Backs up CRITICAL data in real time", (records, application)),
-        Identity("backup", "Backs up HIGH and MEDIUM data on schedule", (records, application)),
-        Identity("verify", "Restores backups on trial into the scratch database", (records, scratch)),
-        Identity("restore", "Restores the application's data; operators act as it", (records, restored)),
+        Identity("monitor", "Watches health, renews the heartbeat, sends traffic back", (writes(records), metrics)),
+        Identity("runner", "Moves the stack along its plan", (writes(records), metrics)),
+        Identity("stream", "Backs up CRITICAL data in real time", (writes(records), copies)),
+        Identity("backup", "Backs up HIGH and MEDIUM data on schedule", (writes(records), copies)),
+        Identity("verify", "Restores backups on trial", (writes(records, args.scratch_database),)),
+        Identity("restore", "Restores the application's data", (writes(records, application),)),
         Identity("scheduler", "Starts the scheduled jobs"),
     )
 
@@ -77,7 +78,9 @@ class Identities(pulumi.ComponentResource):
             for grant in identity.grants:
                 self._bind(f"{name}-{identity.name}", args.project, account.member, grant)
         for index, member in enumerate(args.readers):
-            self._bind(f"{name}-reader-{index}", args.project, member, Grant("roles/datastore.viewer", args.database))
+            self._bind(
+                f"{name}-reader-{index}", args.project, member, Grant("roles/datastore.viewer", (args.database,))
+            )
         for index, member in enumerate(args.operators):
             serviceaccount.IAMMember(
                 f"{name}-operator-{index}",
@@ -97,22 +100,20 @@ class Identities(pulumi.ComponentResource):
         return self.accounts[who].email
 
     def _bind(self, name: str, project: str, member: pulumi.Input[str], grant: Grant) -> None:
-        label = grant.role.removeprefix("roles/").replace(".", "-")
-        where = f"-{grant.database.strip('()')}" if grant.database else ""
         projects.IAMMember(
-            f"{name}-{label}{where}",
+            f"{name}-{grant.role.removeprefix('roles/').replace('.', '-')}",
             project=project,
             role=grant.role,
             member=member,
-            condition=only_database(project, grant.database) if grant.database else None,
+            condition=only(project, grant.databases) if grant.databases else None,
             opts=pulumi.ResourceOptions(parent=self),
         )
 
 
-def only_database(project: str, database: str) -> projects.IAMMemberConditionArgs:
-    """A condition that lets a Firestore role reach one database. IAM does not see collections, only databases."""
+def only(project: str, databases: tuple[str, ...]) -> projects.IAMMemberConditionArgs:
+    """A condition that lets a Firestore role reach these databases. IAM sees databases, not their collections."""
     return projects.IAMMemberConditionArgs(
-        title=f"only database {database.strip('()')}",
-        description="Firestore roles are granted per project; this limits one to a database",
-        expression=f'resource.name == "projects/{project}/databases/{database}"',
+        title=f"only {' and '.join(databases)}",
+        description="Firestore roles are granted per project; this limits one to databases",
+        expression=" || ".join(f'resource.name == "projects/{project}/databases/{name}"' for name in databases),
     )

@@ -26,6 +26,7 @@ from pulumi_policy.proxy import UnknownValueError
 
 from causeway.config import Config, from_file, stack_file
 from causeway.errors import CausewayError
+from causeway.health.expressions import expression
 from causeway.rollout.engine import Pulumi
 from causeway.rollout.gate import Gate
 from causeway.rollout.store import FirestoreStore
@@ -43,13 +44,19 @@ def expected(config: Config) -> Expected:
     reason = os.environ.get("CAUSEWAY_REASON")
     return Expected(
         plan=config.plan,
-        guardrails=tuple(guardrail.name for guardrail in config.guardrails),
+        guardrails=_watched(config),
         databases=(DATABASE, SCRATCH_DATABASE),
         backed_up=(DATABASE, config.backup.database),
         retention_days=config.cloud.retention_days,
         present=lambda: _present(config.stack),
         judge=lambda here, there: gate.judge(here, there, reason),
     )
+
+
+def _watched(config: Config) -> tuple[str, ...]:
+    """The guardrails that need an alert: all, but for what the application does not measure (demand)."""
+    names = config.metrics.names if config.metrics else None
+    return tuple(rail.name for rail in config.guardrails if names is None or expression(rail, names, "any") is not None)
 
 
 def _present(stack: str) -> str | None:
