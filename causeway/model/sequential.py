@@ -321,6 +321,10 @@ class Safe:
             low, high = np.where(reached, low, middle), np.where(reached, middle, high)
         return np.where(self.log_evidence() >= self.log_needed, 0.0, high)
 
+    def select(self, rows: Rows) -> Safe:
+        """The same for some of the rows."""
+        return replace(self, theta=self.theta[rows], bad=self.bad[rows], total=self.total[rows])
+
     def as_dict(self) -> dict[str, Any]:
         """Plain numbers; `resume` reads them."""
         counts = {"bad": self.bad.tolist(), "total": self.total.tolist()}
