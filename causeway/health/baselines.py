@@ -185,13 +185,14 @@ class _Gathered:
         if self.latency is not None and self.latency.bounds != latency.bounds:
             self.missing = "the bounds of its histogram changed while it was measured"
             return
-        seconds = max(0.0, (counts.until - counts.since).total_seconds())
-        self.since = self.since or counts.since
+        since = self.until or counts.since  # after an outage, the counts are about all of it
+        seconds = max(0.0, (counts.until - since).total_seconds())
+        self.since = self.since or since
         self.until = counts.until
         self.seconds += seconds
         self.errors += errors
         self.latency = latency if self.latency is None else self.latency + latency
-        hour = (counts.since + (counts.until - counts.since) / 2).astimezone(UTC).hour
+        hour = (since + (counts.until - since) / 2).astimezone(UTC).hour
         self.hours[hour] = self.hours.get(hour, Hour(0, 0.0)) + Hour(errors.total, seconds)
 
     def baseline(self, service: str, rules: BaselineRules, q: float) -> Baseline:

@@ -95,7 +95,7 @@ def edge_errors(edge: Edge, counts: Counts) -> Tally | Missing:
 def latency(bound: Bound, counts: Counts) -> Histogram | Missing:
     """Requests by duration, over the bounds that all processes have in common."""
     if not bound.buckets:
-        return Missing("no series matches causeway:metrics.latency")
+        return _absent(counts, "latency")
     reason = counts.missing(series for _, each in bound.buckets for series in each)
     if reason is not None:
         return Missing(reason)
@@ -114,7 +114,7 @@ def throughput(
 ) -> Throughput | Missing:
     """Demand and work done by version. Below weight 100 legacy is needed to compare with."""
     if not package.offered and not legacy.offered:
-        return Missing("no series matches causeway:metrics.offered")
+        return _absent(counts, "offered")
     compared = [package.offered, package.requests]
     if weight < 100:
         compared += [legacy.offered, legacy.requests]
@@ -137,9 +137,13 @@ def build(bound: Bound, sample: Sample) -> str | None:
     return "+".join(sorted(running - {""})) or None
 
 
+def _absent(counts: Counts, name: str) -> Missing:
+    return Missing(counts.blind or f"no series matches causeway:metrics.{name}")
+
+
 def _tally(requests: tuple[Series, ...], failed: tuple[Series, ...], counts: Counts, name: str) -> Tally | Missing:
     if not requests:
-        return Missing(f"no series matches causeway:metrics.{name}")
+        return _absent(counts, name)
     reason = counts.missing([*requests, *failed])
     if reason is not None:
         return Missing(reason)

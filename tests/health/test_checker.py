@@ -182,6 +182,14 @@ def test_an_outage_is_missing_and_counted_when_it_is_over() -> None:
     assert rig.look().windows["X"].errors == Tally(2, 22)
 
 
+def test_a_source_that_never_answered_is_missing_with_its_reason() -> None:
+    """Prevents "no series matches …" from sending people to mend a selector that is right."""
+    rig = Rig()
+    rig.app.down = "app answered 500"
+    rig.look()
+    assert rig.look().windows["X"].errors == Missing("app answered 500")
+
+
 def test_a_restart_of_the_process_loses_nothing_counted_after_it() -> None:
     rig = Rig()
     rig.app.serve("X", Version.PACKAGE, 1000, 10)
