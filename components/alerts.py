@@ -83,6 +83,7 @@ class Alerts(pulumi.ComponentResource):
                 display_name=alert.title,
                 combiner="OR",
                 severity=alert.severity,
+                enabled=True,
                 conditions=[_condition(alert)],
                 notification_channels=list(args.channels.get(alert.severity, ())),
                 documentation=monitoring.AlertPolicyDocumentationArgs(

@@ -14,7 +14,10 @@ Judge = Callable[[Standing | None, Place], Move]
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A resource that the stack wants: type token, name, and inputs. Inputs not yet known are left out."""
+    """A resource that the stack wants: type token, name, and inputs. What is not yet known is left out.
+
+    Stack rules run after the steps, when a resource shows its outputs instead: its inputs, and what the cloud added.
+    """
 
     kind: str
     name: str

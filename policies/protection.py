@@ -54,7 +54,8 @@ def backups_made(resources: Sequence[Resource], expected: Expected) -> Iterator[
     for database in expected.backed_up:
         for rhythm in ("daily", "weekly"):
             if not any(
-                found.inputs.get("database", database) == database and f"{rhythm}Recurrence" in found.inputs
+                found.inputs.get("database", database) == database
+                and found.inputs.get(f"{rhythm}Recurrence") is not None
                 for found in schedules
             ):
                 yield f"database {database} has no {rhythm} backup schedule"
