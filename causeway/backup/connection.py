@@ -128,7 +128,7 @@ def _secure_channel() -> grpc.Channel:
         raise Unreachable(
             f"no Google credentials: {error}", "", f"run `gcloud auth application-default login` or set {EMULATOR}"
         ) from error
-    tokens = grpc.metadata_call_credentials(AuthMetadataPlugin(credentials, Request()))
+    tokens = grpc.metadata_call_credentials(AuthMetadataPlugin(credentials, Request()))  # type: ignore[no-untyped-call]
     return grpc.secure_channel(
         _HOST, grpc.composite_channel_credentials(grpc.ssl_channel_credentials(), tokens), options=_OPTIONS
     )

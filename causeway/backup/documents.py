@@ -76,11 +76,11 @@ def digest_of(message: Any) -> bytes:
     return hashlib.sha256(message.SerializeToString(deterministic=True)).digest()
 
 
+def updated_micros(message: Any) -> int:
+    """A parsed `Document`'s update time in microseconds since 1970."""
+    return int(message.update_time.seconds) * 1_000_000 + int(message.update_time.nanos) // 1000
+
+
 def collection_group(path: str) -> str:
     """The id of the collection that holds the document at a relative path."""
     return path.rsplit("/", 2)[-2]
-
-
-def top_collection(path: str) -> str:
-    """The first collection of a relative path: what selections by name mean."""
-    return path.split("/", 1)[0]

@@ -7,15 +7,18 @@ without a lock: of two that create the same name, one is told so.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
 from causeway.errors import ConfigError, IntegrityError, Unreachable
 
 
-class AlreadyThere(Exception):  # noqa: N818 - an answer to a writer, not a failure
+class AlreadyThere(Exception):  # an answer to a writer, not a failure
     """An object of this name exists; it was left as it is."""
 
 
@@ -37,6 +40,12 @@ class Storage(Protocol):
 
     def delete(self, name: str) -> None:
         """Remove an object; one that is gone already is no error."""
+
+    def claim(self, name: str) -> AbstractContextManager[bool]:
+        """Whether nobody else has claimed this name; ours inside the context, and freed if this process dies.
+
+        A bucket cannot know and says yes; there the manifest refuses the slower of two writers.
+        """
 
 
 def missing(url: str, name: str) -> IntegrityError:
@@ -105,6 +114,18 @@ class LocalStorage:
     def delete(self, name: str) -> None:
         """Unlink the file."""
         self.path(name).unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def claim(self, name: str) -> Iterator[bool]:
+        """A lock on a file beside the objects; the system frees it with the process."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        with self.path(f".claim-{name}").open("ab") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
 
 
 def _sync_directory(folder: Path) -> None:

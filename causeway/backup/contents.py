@@ -1,0 +1,71 @@
+"""Filling a catalogue: from an archive's records, and from a database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from google.cloud.firestore_v1.types import write as _write
+
+from causeway.backup.catalogue import Catalogue, Kept, Live
+from causeway.backup.documents import DOCUMENT, digest_of, relative_path, updated_micros
+from causeway.backup.records import Kind, Record
+
+_DELETE: Any = _write.DocumentDelete.pb()
+
+Progress = Callable[[int], None]
+"""Told how many more documents are done."""
+_EVERY = 250
+
+
+def quiet(_: int) -> None:
+    """Progress nobody looks at."""
+
+
+def counted(documents: Iterable[bytes], progress: Progress) -> Iterator[bytes]:
+    """The same documents, with progress told now and then."""
+    done = 0
+    for document in documents:
+        yield document
+        done += 1
+        if done % _EVERY == 0:
+            progress(_EVERY)
+    progress(done % _EVERY)
+
+
+def load(
+    catalogue: Catalogue, records: Iterable[Record], expected: Callable[[Record, Any], bytes] = lambda r, _: r.digest
+) -> None:
+    """Take the state that these changes lead to.
+
+    `expected` gives a document's digest from its record and parsed message, where it is not the archived one.
+    """
+    catalogue.keep(_kept(place, record, expected) for place, record in enumerate(records))
+
+
+def _kept(place: int, record: Record, expected: Callable[[Record, Any], bytes]) -> Kept:
+    if record.kind is Kind.DELETE:
+        return relative_path(_DELETE.FromString(record.payload).document), 0, None, place
+    message = DOCUMENT.FromString(record.message)
+    return relative_path(message.name), updated_micros(message), expected(record, message), place
+
+
+def observe(catalogue: Catalogue, documents: Iterable[bytes]) -> None:
+    """Take what a database holds, documents as read."""
+    catalogue.observe(_live(document) for document in documents)
+
+
+def _live(document: bytes) -> Live:
+    message = DOCUMENT.FromString(document)
+    path, updated = relative_path(message.name), updated_micros(message)
+    return path, updated, digest_of(message)
+
+
+def observe_names(catalogue: Catalogue, documents: Iterable[bytes]) -> None:
+    """Take what a database holds, names and update times only."""
+    catalogue.observe(_named(document) for document in documents)
+
+
+def _named(document: bytes) -> Live:
+    message = DOCUMENT.FromString(document)
+    return relative_path(message.name), updated_micros(message), b""

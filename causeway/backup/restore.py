@@ -1,0 +1,244 @@
+"""Restore: make a database hold exactly what an archive holds as of a point, and prove it by reading back.
+
+First a plan (what would be created, replaced, deleted, and which documents are newer than the backup), then the writes,
+then a read of everything at one pinned time, compared digest by digest. Nothing is remembered between runs: a restore
+that was killed is simply planned again, and what it had done already differs no longer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from causeway.backup import queries, times
+from causeway.backup.archive import Archive
+from causeway.backup.catalogue import Catalogue, Difference
+from causeway.backup.connection import Connection
+from causeway.backup.contents import Progress, counted, load, observe, quiet
+from causeway.backup.history import Point, replay
+from causeway.backup.ranges import of_collections
+from causeway.backup.records import Record
+from causeway.backup.rewrite import Move
+from causeway.backup.writing import Writer, delete_document, set_document
+from causeway.errors import ConfigError
+
+_NAMED = 20
+"""So many newer documents are named in a plan; the rest are counted."""
+_ALL = 100.0
+_NONE = (-1, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a restore would do to `target`: `newer` documents were changed there after `point` and differ from it.
+
+    They stay as they are unless the restore is told to replace them. `newer_paths` names the first of them.
+    """
+
+    point: Point
+    target: str
+    documents: int
+    creates: int
+    updates: int
+    deletes: int
+    newer: int
+    newer_paths: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "backup": self.point.backup.id,
+            "instant": times.text(self.point.instant),
+            "target": self.target,
+            "documents": self.documents,
+            "creates": self.creates,
+            "updates": self.updates,
+            "deletes": self.deletes,
+            "newer": self.newer,
+            "newer_paths": list(self.newer_paths),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a restore ended: what was done, and how the target compares with the backup when read back at `read_at`.
+
+    `kept` newer documents are among the differing and extra: the target is not what the backup says, however meant.
+    """
+
+    plan: Plan
+    written: int
+    deleted: int
+    moved_on: int
+    kept: int
+    read_at: datetime
+    difference: Difference
+    damaged: tuple[str, ...] = ()
+
+    @property
+    def equal(self) -> bool:
+        """Whether the target holds exactly what the backup holds, and the backup was whole."""
+        return self.difference.equal and not self.damaged
+
+    @property
+    def statement(self) -> str:
+        """The sentence a restore ends with."""
+        found = self.difference
+        text = f"{found.documents} documents, {found.missing} missing, {found.extra} extra, {found.differing} differing"
+        if self.kept:
+            text += f"; {self.kept} newer than the backup were kept"
+        if self.damaged:
+            text += f"; {len(self.damaged)} damaged segments, only what is intact in them was restored"
+        return text
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            **self.plan.as_dict(),
+            "documents": self.difference.documents,
+            "missing": self.difference.missing,
+            "extra": self.difference.extra,
+            "differing": self.difference.differing,
+            "equal": self.equal,
+            "written": self.written,
+            "deleted": self.deleted,
+            "moved_on": self.moved_on,
+            "kept_newer": self.kept,
+            "read_at": times.text(self.read_at),
+            "damaged_segments": list(self.damaged),
+            "statement": self.statement,
+        }
+
+
+class Restore:
+    """One restore of a point into a database: `plan`, then `apply`. Close it to free its scratch disk."""
+
+    def __init__(
+        self,
+        archive: Archive,
+        point: Point,
+        target: Connection,
+        *,
+        collections: Sequence[str] = (),
+        replace_newer: bool = False,
+        salvage: bool = False,
+        percent: float = _ALL,
+    ) -> None:
+        """`collections` are top-level ones (empty: all the backup holds); `percent` restores a sample only.
+
+        Raises:
+            ConfigError: the backup does not hold a collection asked for.
+        """
+        absent = sorted(set(collections) - set(point.backup.collections)) if point.backup.collections else []
+        if absent:
+            raise ConfigError(
+                f"backup {point.backup.id} does not hold {', '.join(absent)}",
+                "restoring would delete them in the target",
+                "choose another backup, or leave them out of --collections",
+            )
+        self._archive = archive
+        self._point = point
+        self._target = target
+        self._collections = tuple(collections)
+        self._ranges = of_collections(collections or point.backup.collections)
+        self._move = Move(archive.database, target.database)
+        self._replace_newer = replace_newer
+        self._damaged: list[str] | None = [] if salvage else None
+        self._percent = percent
+        self._instant = _micros(point.instant)
+        self._catalogue = Catalogue()
+
+    def __enter__(self) -> Restore:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._catalogue.close()
+
+    def plan(self, progress: Progress = quiet) -> Plan:
+        """Read the archive and the target, and say what would be done. Nothing is written.
+
+        Raises:
+            IntegrityError: the archive is damaged; nothing is restored from it without `salvage`.
+        """
+        load(self._catalogue, self._records(self._damaged), self._move.expected)
+        if self._collections:
+            self._catalogue.only(self._collections)
+        if self._percent < _ALL:
+            self._catalogue.sample(self._percent)
+        self._observe(progress)
+        counts = self._catalogue.counts(self._instant, newer=self._replace_newer)
+        return Plan(
+            point=self._point,
+            target=self._target.database.name,
+            documents=len(self._catalogue),
+            creates=counts.creates,
+            updates=counts.updates,
+            deletes=counts.deletes,
+            newer=counts.newer,
+            newer_paths=tuple(islice(self._catalogue.newer(self._instant), _NAMED)),
+        )
+
+    def apply(
+        self,
+        plan: Plan,
+        *,
+        wait: Callable[[int], None],
+        sleep: Callable[[float], None],
+        progress: Progress = quiet,
+        reading: Progress = quiet,
+    ) -> Outcome:
+        """Do what `plan` says, then read the target back and compare.
+
+        `wait` holds the rate (`ramp.Ramp` for the service). Documents changed since the plan was made are not
+        overwritten; the comparison shows them.
+
+        Raises:
+            Unreachable: the target stops answering; the same restore resumes.
+        """
+        writer = Writer(self._target, wait, sleep, progress)
+        written = writer.write(self._writes())
+        deleted = writer.write(self._deletes())
+        read_at = self._observe(reading)
+        return Outcome(
+            plan=plan,
+            written=written.done,
+            deleted=deleted.done,
+            moved_on=written.moved_on + deleted.moved_on,
+            kept=0 if self._replace_newer else plan.newer,
+            read_at=read_at,
+            difference=self._catalogue.difference(),
+            damaged=tuple(self._damaged or ()),
+        )
+
+    def _records(self, damaged: list[str] | None) -> Iterator[Record]:
+        return replay(self._archive, self._point, salvage=damaged)
+
+    def _observe(self, progress: Progress) -> datetime:
+        """Take what the target holds now, at one pinned time."""
+        read_at = queries.server_time(self._target)
+        observe(self._catalogue, counted(queries.scan(self._target, self._ranges, read_at), progress))
+        return read_at
+
+    def _writes(self) -> Iterator[bytes]:
+        """The planned writes, in the order of the archive, so that each segment is read once more and in turn."""
+        wanted = self._catalogue.writes(self._instant, newer=self._replace_newer)
+        place, replaces = next(wanted, _NONE)
+        for number, record in enumerate(self._records(None if self._damaged is None else [])):
+            if number == place:
+                yield set_document(self._move(record.message), replaces, guarded=not self._replace_newer)
+                place, replaces = next(wanted, _NONE)
+            if place < 0:
+                return
+
+    def _deletes(self) -> Iterator[bytes]:
+        root = self._target.database.root
+        for path, updated in self._catalogue.deletes(self._instant, newer=self._replace_newer):
+            yield delete_document(f"{root}/{path}", updated, guarded=not self._replace_newer)
+
+
+def _micros(instant: datetime) -> int:
+    stamp = times.to_proto(instant)
+    return int(stamp.seconds) * 1_000_000 + int(stamp.nanos) // 1000
