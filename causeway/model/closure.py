@@ -31,16 +31,19 @@ def capped(matrix: Matrix, caps: Mapping[str, int]) -> Mapping[str, int]:
     complete falls to 0. For caps of 0 that is the closure.
     """
     followers = _followers(matrix)
-    lowest: dict[str, int] = {}
-    heap = [(cap, name) for name, cap in caps.items()]
+    after = _names(followers)
+    lowered = {name: cap for name, cap in caps.items() if cap < 100}
+    incomplete = reachable(after, lowered)
+    waiting = (arc.after for name in incomplete for arc in followers.get(name, ()) if arc.strict)
+    lowest = dict.fromkeys(reachable(after, [*waiting, *(name for name, cap in lowered.items() if cap == 0)]), 0)
+    heap = [(cap, name) for name, cap in lowered.items()]
     heapq.heapify(heap)
     while heap:
         cap, name = heapq.heappop(heap)
-        if cap >= 100 or name in lowest:
-            continue
-        lowest[name] = cap
-        for arc in followers.get(name, ()):
-            heapq.heappush(heap, (0 if arc.strict else cap, arc.after))
+        if name not in lowest:
+            lowest[name] = cap
+            for follower in after.get(name, ()):
+                heapq.heappush(heap, (cap, follower))
     return lowest
 
 

@@ -112,7 +112,7 @@ class Interaction:
     kind: Kind = Kind.CALL
     routing: Routing = Routing.REQUEST
     scope: Scope = Scope.SHARED
-    evidence: Mapping[Pair, Evidence] = field(default_factory=dict)
+    evidence: Mapping[Pair, Evidence] = field(default_factory=dict, hash=False)
 
     def __str__(self) -> str:
         return f"{self.consumer} -> {self.provider} ({self.kind})"

@@ -124,12 +124,12 @@ def order(matrix: Matrix) -> Order:
     position = {name: index for index, name in enumerate(matrix.services)}
     phase = {name: index for index, each in enumerate(matrix.phases) for name in each.services}
     inside: list[Arc] = []
-    backward: list[Arc] = []
+    hopeless: list[Arc] = []
     for arc in arcs(matrix, stale_counts=True):
-        if phase[arc.before] == phase[arc.after]:
+        if arc.before == arc.after or phase[arc.before] > phase[arc.after]:
+            hopeless.append(arc)
+        elif phase[arc.before] == phase[arc.after]:
             inside.append(arc)
-        elif phase[arc.before] > phase[arc.after]:
-            backward.append(arc)
     possible, impossible = _components(matrix.services, inside)
     free = [
         arc for arc in inside if arc.before not in impossible or impossible[arc.before] != impossible.get(arc.after)
@@ -144,7 +144,7 @@ def order(matrix: Matrix) -> Order:
     return Order(
         groups=tuple(group for batch in batches for group in batch),
         side_by_side=tuple(batches),
-        conflict=_conflict(matrix, backward, inside, impossible),
+        conflict=_conflict(matrix, hopeless, inside, impossible),
     )
 
 
@@ -268,14 +268,19 @@ def _side_by_side(
 
 
 def _conflict(
-    matrix: Matrix, backward: Sequence[Arc], inside: Sequence[Arc], impossible: Mapping[str, int]
+    matrix: Matrix, hopeless: Sequence[Arc], inside: Sequence[Arc], impossible: Mapping[str, int]
 ) -> tuple[Arc, ...]:
-    """One circle, through a pair that is known to break if any has one."""
+    """One circle, through a pair that is known to break if any has one.
+
+    `hopeless` arcs are circles by themselves, or with the order of the phases.
+    """
     closed = [arc for arc in inside if impossible.get(arc.before, -1) == impossible.get(arc.after)]
-    broken = next((arc for arc in (*backward, *closed) if arc.cause.incompatible), None)
-    through = broken or next(iter((*backward, *closed)), None)
+    candidates = (*hopeless, *closed)
+    through = next((arc for arc in candidates if arc.cause.incompatible), next(iter(candidates), None))
     if through is None:
         return ()
+    if through.before == through.after:
+        return (through,)
     earlier, later = matrix.phase_of[through.after], matrix.phase_of[through.before]
     if earlier != later:
         return through, Arc(through.after, through.before, True, PhaseOrder(earlier, later))
