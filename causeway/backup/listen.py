@@ -68,7 +68,7 @@ class Filter:
 Event = Changed | Gone | Target | Filter
 
 
-class Relisten(Exception):  # noqa: N818 - an instruction to the source, not a failure
+class Relisten(Exception):
     """This stream cannot be trusted further: listen again without token and take the difference."""
 
 

@@ -11,6 +11,8 @@ from causeway.backup.documents import collection_group, relative_path
 CONTROL = "causeway_stream"
 """The collection of the sentinel and the heartbeat, in the database that is backed up; never in an archive."""
 
+_DOUBTED = -1
+
 
 @dataclass(frozen=True, slots=True)
 class Version:
@@ -60,6 +62,12 @@ class Known:
                 self.of(group_of(name)).pop(name, None)
             else:
                 self.of(group_of(name))[name] = version.updated
+
+    def doubt(self) -> None:
+        """Take every document for changed, so that the next difference writes all of them again."""
+        for group, names in self.groups.items():
+            if group != CONTROL:
+                names.update(dict.fromkeys(names, _DOUBTED))
 
     def counts(self) -> dict[str, int]:
         """Documents per collection id, the stream's own left out."""

@@ -183,15 +183,29 @@ class StreamLog:
         return self._log
 
     def _seal_if_long(self) -> None:
-        if self._log is None or self._backup is None or self._log.size < self._segment_bytes:
-            return
-        number = len(self._backup.segments)
+        if self._log is not None and self._backup is not None and self._log.size >= self._segment_bytes:
+            self._seal()
+            self._log = OpenLog.open(log_path(self._spool, self._backup.id, len(self._backup.segments)))
+
+    def _seal(self) -> None:
+        assert self._log is not None and self._backup is not None
         mark = self.position.durable
-        sealed = self._log.seal()
-        self._archive.add_segment(self._backup.id, sealed, number=number, watermark=mark.read_time if mark else None)
+        self._archive.add_segment(
+            self._backup.id,
+            self._log.seal(),
+            number=len(self._backup.segments),
+            watermark=mark.read_time if mark else None,
+        )
         self._log.remove()
         self._backup = self._archive.backup(self._backup.id)
-        self._log = OpenLog.open(log_path(self._spool, self._backup.id, number + 1))
+
+    def finish(self) -> None:
+        """End this stream for good: its log becomes its last segment; the next block begins another stream."""
+        if self._backup is not None and self._log is not None:
+            self._seal()
+            self._archive.end_task(self._backup.id, 0)
+            self._archive.complete(self._backup.id)
+        self._backup, self._log, self.position = None, None, Position()
 
     def close(self) -> None:
         """Let go of the log; the next writer goes on from its last watermark."""

@@ -1,0 +1,161 @@
+"""Takes blocks, judges them, makes them durable, and moves the two watermarks. Clock and second looks are given."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from causeway.backup import times
+from causeway.backup.listen import Relisten
+from causeway.backup.stream_block import CONTROL, Block, Known, Version, group_of
+from causeway.backup.stream_guard import Refused, Sentinel, judge
+from causeway.backup.stream_log import StreamLog
+from causeway.backup.stream_status import StreamStatus
+
+Miscounts = Mapping[str, tuple[int, int]]
+"""Collection ids whose counts disagree: (in the archive, in the database)."""
+Recount = Callable[[Mapping[str, int], datetime], Miscounts]
+"""Asks the database how many documents each collection id holds at an instant."""
+
+_MASS_SHARE = 0.2
+_MASS_LEAST = 50
+_KEPT_BEATS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A durable watermark and the documents per collection id at it."""
+
+    read_time: datetime
+    counts: Mapping[str, int]
+
+
+class Keeper:
+    """The one place where a block becomes part of the archive; safe to use from several threads."""
+
+    def __init__(
+        self, log: StreamLog, sentinel: Sentinel, status: StreamStatus, monotonic: Callable[[], float]
+    ) -> None:
+        self.log = log
+        self.sentinel = sentinel
+        self.status = status
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._beats: dict[int, float] = {}
+        self._disagreed = False
+        self.last_echo = monotonic()
+
+    @property
+    def known(self) -> Known:
+        """What is known at the durable watermark."""
+        return self.log.position.known
+
+    def standing(self) -> Standing | None:
+        """The durable watermark with its counts; None before the base."""
+        with self._lock:
+            durable = self.log.position.durable
+            return Standing(durable.read_time, self.known.counts()) if durable else None
+
+    def sent(self, updated: int, at: float) -> None:
+        """A heartbeat was sent at `at` (monotonic) and got this update time; its echo is awaited."""
+        with self._lock:
+            self._beats[updated] = at
+            while len(self._beats) > _KEPT_BEATS:
+                self._beats.pop(next(iter(self._beats)))
+
+    def take(self, block: Block, recount: Recount) -> None:
+        """Judge a block, make it durable, move the durable watermark.
+
+        Raises:
+            Refused: the database is not the one the archive is of; nothing of the block is written.
+            Relisten: a mass deletion the server's own count does not bear out; nothing is written.
+            Unreachable: the disk does not take it.
+        """
+        judge(block, self.known, self.sentinel)
+        data = {name: version for name, version in block.changes.items() if group_of(name) != CONTROL}
+        durable = self.log.position.durable
+        if durable is not None and block.read_time < durable.read_time:
+            raise Relisten(f"a block of {times.text(block.read_time)} came behind {times.text(durable.read_time)}")
+        self._second_look(data, block.read_time, recount)
+        with self._lock:
+            self.log.commit(replace(block, changes=data))
+            control = {name: version for name, version in block.changes.items() if name not in data}
+            self.known.apply(control)
+            self._account(block.read_time, len(data))
+            self._hear(control.get(self.sentinel.heartbeat))
+
+    def _second_look(self, changes: Mapping[str, Version | None], at: datetime, recount: Recount) -> None:
+        """A mass deletion is believed only if an independent count at the same instant says the same."""
+        counts = self.known.counts()
+        removals = sum(version is None for version in changes.values())
+        if removals < _MASS_LEAST or removals < _MASS_SHARE * sum(counts.values()):
+            return
+        for name, version in changes.items():
+            group = group_of(name)
+            if version is None:
+                counts[group] -= 1
+            elif name not in self.known.of(group):
+                counts[group] = counts.get(group, 0) + 1
+        if wrong := recount(counts, at):
+            raise Relisten(f"{removals} deletions came which a count at the same instant denies: {in_words(wrong)}")
+
+    def _account(self, read_time: datetime, changes: int) -> None:
+        status = self.status
+        status.durable = read_time
+        status.documents = sum(self.known.counts().values())
+        status.changes += changes
+        status.blocks += 1
+        status.state, status.trouble = "running", ""
+
+    def _hear(self, echo: Version | None) -> None:
+        if echo is None:
+            return
+        self.last_echo = self._monotonic()
+        sent = self._beats.get(echo.updated)
+        if sent is not None:
+            self.status.echo_seconds = self.last_echo - sent
+        self._beats = {updated: at for updated, at in self._beats.items() if updated > echo.updated}
+
+    def verified(self, standing: Standing, wrong: Miscounts) -> None:
+        """Take the result of an independent count at a durable watermark: move the verified one, or do not.
+
+        Raises:
+            Relisten: counts disagree for the first time; listening again and taking the difference mends a server
+                that swallowed events.
+            Refused: they still disagree after that.
+        """
+        if wrong:
+            self._disagree(f"counts disagree at {times.text(standing.read_time)}: {in_words(wrong)}")
+        with self._lock:
+            self._disagreed = False
+            self.log.verify(standing.read_time)
+            self.status.verified = standing.read_time
+
+    def differ(self, standing: Standing, names: int) -> None:
+        """A comparison by digest found this many documents that are not what the archive says; raises as `verified`."""
+        with self._lock:
+            self.known.doubt()
+        self._disagree(f"{names} documents differ by digest at {times.text(standing.read_time)}")
+
+    def digested(self, standing: Standing) -> None:
+        """A comparison by digest found every document equal."""
+        with self._lock:
+            self._disagreed = False
+            self.status.digested = standing.read_time
+
+    def _disagree(self, fact: str) -> None:
+        if not self._disagreed:
+            self._disagreed = True
+            raise Relisten(fact)
+        raise Refused(
+            f"{fact}, and still do after listening again",
+            "the archive cannot be shown to hold what the database holds; the verified watermark stays where it is",
+            "take a snapshot (`causeway backup snapshot`), then begin again with `causeway backup stream --anew`",
+        )
+
+
+def in_words(wrong: Miscounts) -> str:
+    """Counts that disagree, for people."""
+    return ", ".join(f"{group} {kept} here, {found} there" for group, (kept, found) in sorted(wrong.items()))
