@@ -16,7 +16,7 @@ from causeway.errors import CausewayError, Exit
 COMMANDS = {
     "check": (
         "causeway.cli.plan:check",
-        "Judge the matrix: which versions will meet, and is each mixture known to work?",
+        "Judge the matrix: which versions will meet, and do they work together?",
     ),
     "plan": ("causeway.cli.plan:plan", "List the positions of the plan, with weights and actions."),
     "cohort": ("causeway.cli.plan:cohort", "Say which services each user gets from the package."),

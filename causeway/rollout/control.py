@@ -74,11 +74,15 @@ def renew(store: Store, stack: str) -> None:
     _change(store, stack, lambda control, _: replace(control, renewed_at=NOW), ())
 
 
-def acquire(store: Store, stack: str, holder: str) -> Lease:
-    """Take the lease of a stack. Raises Conflict while somebody else holds and renews it."""
+def acquire(store: Store, stack: str, holder: str, *, force: bool = False) -> Lease:
+    """Take the lease of a stack. Raises Conflict while somebody else holds and renews it.
+
+    `force` takes it over all the same: a rollback does not wait. The former holder is refused at its next write.
+    """
 
     def take(control: Control, now: datetime.datetime | None) -> Control:
-        if control.holder and control.holder != holder and now is not None and not control.expired(now):
+        foreign = control.holder and control.holder != holder
+        if foreign and not force and now is not None and not control.expired(now):
             raise Conflict(
                 f"{control.holder} moves this stack (fencing number {control.fence})",
                 "two at once would undo each other's steps",

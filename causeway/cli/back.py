@@ -1,0 +1,128 @@
+"""`rollback`, `release`, `reconcile`, `arm` and `disarm`: the way back, and how to be ready for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from causeway.cli.common import json_option, print_json, selected_stack, stack_option
+from causeway.cli.move import commit_option, narrated
+
+
+@click.command()
+@stack_option
+@click.option(
+    "--level", type=click.IntRange(1, 4), required=True, help="1 a service, 2 the phase, 3 everything, 4 and data."
+)
+@click.option("--service", "services", multiple=True, help="Level 1: whose breaker opens; may be given more than once.")
+@click.option("--reason", required=True, help="Why; kept in the journal.")
+@click.option("--graceful", is_flag=True, help="Drain first.")
+@click.option("--anyway", is_flag=True, help="Even if legacy does not answer its health check.")
+@click.option("--at", metavar="TIME", help="Level 4: the time whose data comes back.")
+@commit_option
+@json_option
+def rollback(
+    stack: str | None,
+    level: int,
+    services: tuple[str, ...],
+    reason: str,
+    graceful: bool,
+    anyway: bool,
+    at: str | None,
+    commit: bool,
+    as_json: bool,
+) -> None:
+    """Send traffic back at once by the override, then bring config, stack and flags to the same state.
+
+    Takes the stack over from a runner that moves it. If Pulumi cannot be reached the traffic has moved all the same;
+    `causeway reconcile` finishes later.
+    """
+    from causeway.model.guardrails import Pace
+    from causeway.rollout.levels import roll_back
+    from causeway.rollout.rollback import Request
+
+    pace = Pace.GRACEFUL if graceful else Pace.IMMEDIATE
+    with narrated(stack or selected_stack(), commit=commit) as opened:
+        record = roll_back(opened, Request(level, reason, services, pace, anyway), at=at)
+    _print(as_json, record)
+
+
+@click.command()
+@stack_option
+@click.argument("service")
+@click.option("--reason", required=True, help="Why it may be closed again; kept in the journal.")
+@commit_option
+@json_option
+def release(stack: str | None, service: str, reason: str, commit: bool, as_json: bool) -> None:
+    """Close the breaker of SERVICE again: its ladder is climbed from the first rung, each rung soaked and judged."""
+    from causeway.report.narration import Narrator
+    from causeway.rollout.opening import open_runner
+
+    with narrated(stack or selected_stack(), commit=commit) as opened, open_runner(opened) as runner:
+        runner.on_look = Narrator().look
+        place = runner.release(service, reason)
+    if as_json:
+        print_json({"stack": opened.name, "position": place.position, "hold": place.hold.entries()})
+
+
+@click.command()
+@stack_option
+@commit_option
+@json_option
+def reconcile(stack: str | None, commit: bool, as_json: bool) -> None:
+    """Bring config, stack and flags to where the last move or the override says, after a rollback or a crash."""
+    from causeway.rollout.levels import reconcile as settle
+
+    with narrated(stack or selected_stack(), commit=commit) as opened:
+        facts = settle(opened)
+    if as_json:
+        print_json(facts)
+    else:
+        click.echo(facts["done"])
+
+
+@click.command()
+@stack_option
+@click.option("--reason", required=True, help="Why.")
+@json_option
+def arm(stack: str | None, reason: str, as_json: bool) -> None:
+    """Arm the rollback triggers again."""
+    from causeway.rollout.triggers import arm as armed
+
+    with narrated(stack or selected_stack()) as opened:
+        facts = armed(opened, reason)
+    _say(as_json, facts)
+
+
+@click.command()
+@stack_option
+@click.option("--reason", required=True, help="Why nothing may roll back by itself for a while.")
+@click.option(
+    "--for", "minutes", type=click.IntRange(1, 24 * 60), required=True, help="Minutes until they are armed again."
+)
+@json_option
+def disarm(stack: str | None, reason: str, minutes: int, as_json: bool) -> None:
+    """Disarm the rollback triggers for some minutes, with a reason; they arm themselves again."""
+    from causeway.rollout.triggers import disarm as disarmed
+
+    with narrated(stack or selected_stack()) as opened:
+        facts = disarmed(opened, reason, minutes)
+    _say(as_json, facts)
+
+
+def _print(as_json: bool, record: Any) -> None:
+    facts = {
+        name: record.facts.get(name) for name in ("level", "traffic_moved_s", "settled_s", "differences", "weights")
+    }
+    if as_json:
+        print_json(
+            {"stack": record.stack, "seq": record.seq, "to": str(record.there), "state": str(record.state), **facts}
+        )
+
+
+def _say(as_json: bool, facts: dict[str, Any]) -> None:
+    if as_json:
+        print_json(facts)
+    else:
+        click.echo(facts["said"])

@@ -1,0 +1,93 @@
+"""`check`, `plan` and `cohort`: what follows from a config alone, without Pulumi and without a cloud."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TextIO
+
+import click
+
+from causeway.cli.common import config_of, config_option, json_option, print_json, rich_console, stack_option
+from causeway.errors import Exit
+
+
+@click.command()
+@stack_option
+@config_option
+@json_option
+@click.option("--mermaid", is_flag=True, help="Print the diagram of matrix, groups and evidence.")
+@click.option("--markdown", is_flag=True, help="Print the table for a pull request.")
+def check(stack: str | None, config_file: Path | None, as_json: bool, mermaid: bool, markdown: bool) -> int:
+    """Judge the matrix: which versions will meet on this plan, and is each mixture known to work?
+
+    Exit code 0: safe. 3: some mixture has no evidence. 4: some mixture is known to break, or no order exists.
+    """
+    from causeway import flags
+    from causeway.model.certificate import Safety, certify
+    from causeway.model.moves import Place
+    from causeway.report import certificate_text, matrix_table
+    from causeway.report import mermaid as diagrams
+    from causeway.rollout.desired import flag_set
+
+    config = config_of(stack, config_file)
+    flags.build(flag_set(config, Place(config.position, config.hold)))  # refuses what no document could hold
+    found = certify(config.matrix, config.plan)
+    if as_json:
+        print_json(found.as_dict())
+    elif mermaid:
+        click.echo(diagrams.diagram(found))
+    elif markdown:
+        click.echo(matrix_table.table(found))
+    else:
+        rich_console().print(certificate_text.render(found))
+    return {Safety.SAFE: Exit.OK, Safety.UNKNOWN: Exit.UNKNOWN, Safety.UNSAFE: Exit.UNSAFE}[found.status]
+
+
+@click.command()
+@stack_option
+@config_option
+@json_option
+@click.option("--changes", is_flag=True, help="With --json: only the weights that change at each position.")
+def plan(stack: str | None, config_file: Path | None, as_json: bool, changes: bool) -> None:
+    """List the positions of the plan, with weights and actions, and where the config stands."""
+    from causeway.report import plan_text
+
+    config = config_of(stack, config_file)
+    if as_json:
+        print_json({"positions": plan_text.rows(config, changes_only=changes)})
+    else:
+        rich_console().print(plan_text.render(config))
+
+
+@click.command()
+@stack_option
+@config_option
+@click.option("--position", metavar="NAME", help="Another position than the config's.")
+@click.option(
+    "--keys",
+    "keys",
+    type=click.File(encoding="utf-8"),
+    required=True,
+    help="A file with a key a line; - for standard input.",
+)
+@json_option
+def cohort(stack: str | None, config_file: Path | None, position: str | None, keys: TextIO, as_json: bool) -> None:
+    """Say which services each user gets from the package: what a support desk wants to know."""
+    from causeway import flags
+    from causeway.model.matrix import Version
+    from causeway.model.moves import Place
+    from causeway.rollout.desired import flag_set
+
+    config = config_of(stack, config_file)
+    weights = flag_set(config, Place(position or config.position, config.hold))
+    users = [line.rstrip("\r\n") for line in keys]
+    found = {
+        user: [name for name in config.matrix.services if flags.evaluate(weights, name, user) is Version.PACKAGE]
+        for user in users
+        if user
+    }
+    if as_json:
+        print_json(found)
+        return
+    for user, services in found.items():
+        click.echo(f"{user}\t{', '.join(services) or '(all legacy)'}")

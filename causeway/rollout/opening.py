@@ -1,0 +1,142 @@
+"""Opening a stack: config and surroundings put together, as every command that moves or watches needs them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from causeway.backup.connection import Connection
+from causeway.backup.documents import Database
+from causeway.config import Config, from_file, stack_file
+from causeway.errors import ConfigError
+from causeway.health.baseline_store import load_baselines
+from causeway.health.baselines import Baseline
+from causeway.health.checker import Checker
+from causeway.health.documents import Documents, FirestoreDocuments
+from causeway.health.probing import Probing
+from causeway.health.sources import open_source
+from causeway.health.windows import Names
+from causeway.model.observation import CompareProbe, HttpProbe
+from causeway.rollout import control as controls
+from causeway.rollout.actions import HttpApplication
+from causeway.rollout.control import Lease
+from causeway.rollout.engine import Pulumi
+from causeway.rollout.heartbeat import Heartbeat
+from causeway.rollout.journal import Journal
+from causeway.rollout.notify import Channels
+from causeway.rollout.runner import Runner
+from causeway.rollout.stack import Clock, Event, Stack, whoami
+from causeway.rollout.store import FirestoreStore
+
+
+def open_stack(
+    name: str,
+    *,
+    folder: Path | None = None,
+    tell: Callable[[Event], None] = lambda event: None,
+    commit: bool = False,
+    clock: Clock | None = None,
+) -> Stack:
+    """A stack of the project in a folder. Raises ConfigError where there is none, Unreachable without Firestore."""
+    folder, clock = folder or Path.cwd(), clock or Clock()
+    if not (folder / "Pulumi.yaml").is_file():
+        raise ConfigError(f"{folder} holds no Pulumi.yaml", "no stack lives here", "Run this in the project's folder.")
+    path = stack_file(name, folder / "stacks")
+    config = from_file(path, today=clock.now().date())
+    work = folder / ".local" / "work" / name
+    policies = folder / "policies"
+    store = FirestoreStore(project_of(config))
+    return Stack(
+        config=config,
+        file=path,
+        store=store,
+        engine=Pulumi(name, folder, work, policies=policies if policies.is_dir() else None, clock=clock.monotonic),
+        application=HttpApplication(config.hooks, clock.sleep),
+        notifier=Channels(name, config.notify, folder / "out" / "undelivered.jsonl", clock.now, clock.sleep),
+        clock=clock,
+        tell=tell,
+        commit=commit,
+        work=work,
+    )
+
+
+def project_of(config: Config) -> str:
+    """The project whose database `causeway` holds the stack's records. Raises ConfigError where none is named."""
+    if config.project is None:
+        raise ConfigError(
+            f"stack {config.stack} names no project",
+            "its records could be anywhere",
+            "pulumi config set gcp:project ID",
+        )
+    return config.project
+
+
+@contextmanager
+def open_checker(stack: Stack) -> Iterator[Checker]:
+    """What looks at the application, as config describes it. Raises ConfigError where nothing is measured."""
+    config = stack.config
+    if config.metrics is None:
+        raise ConfigError(
+            f"stack {config.stack} measures nothing",
+            "without evidence nothing may move",
+            "Describe the application's metrics under causeway:metrics.",
+        )
+    names = Names(config.metrics.names)
+    with (
+        httpx.Client() as client,
+        open_source(config.metrics, names, stack.clock.now) as source,
+        Probing(config.probes, client, _documents(config)) as probing,
+    ):
+        yield Checker(
+            source,
+            names,
+            config.matrix,
+            probing,
+            allowed_errors=rail.roll_back if (rail := config.guardrails.error_rate) else 1.0,
+            now=stack.clock.now,
+            baselines=_baselines(stack),
+        )
+
+
+@contextmanager
+def lease(stack: Stack, *, force: bool = False) -> Iterator[tuple[Journal, Heartbeat]]:
+    """The lease of a stack with its heartbeat, given back at the end. Raises Conflict while somebody else holds it."""
+    held: Lease = controls.acquire(stack.store, stack.name, whoami(), force=force)
+    with Heartbeat(held, stack.config.freshness.renew) as heartbeat:
+        try:
+            yield Journal(held, stack.clock.now), heartbeat
+        finally:
+            if heartbeat.lost is None:
+                held.release()
+
+
+@contextmanager
+def open_runner(stack: Stack) -> Iterator[Runner]:
+    """A runner under the stack's lease."""
+    with open_checker(stack) as checker, lease(stack) as (journal, heartbeat):
+        yield Runner(stack, journal, heartbeat, checker, response_times(stack))
+
+
+def response_times(stack: Stack) -> Mapping[str, float]:
+    """Legacy's response time in seconds, at the guardrail's quantile, of the services whose baseline still counts."""
+    rail = stack.config.guardrails.response_time
+    if rail is None or rail.quantile is None:
+        return {}
+    now, most = stack.clock.now(), stack.config.baseline.max_age
+    found = _baselines(stack)
+    return {name: each.response_time(rail.quantile).value for name, each in found.items() if not each.stale(now, most)}
+
+
+def _baselines(stack: Stack) -> dict[str, Baseline]:
+    assert isinstance(stack.store, FirestoreStore)
+    return load_baselines(stack.store.client, stack.name)
+
+
+def _documents(config: Config) -> Documents | None:
+    """The application's database for data integrity probes; opened only where there are any."""
+    if all(isinstance(probe, HttpProbe | CompareProbe) for probe in config.probes):
+        return None
+    return FirestoreDocuments(Connection.open(Database(project_of(config), config.backup.database)))
