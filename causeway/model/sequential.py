@@ -8,7 +8,7 @@ frozen, arrays are never written after construction, everything is in logs. Defi
 Why `Harm` is an e-process. Under the null each start j has a likelihood ratio M_j that is 1 until its window begins
 and a supermartingale after, so E = Σ_j w_j M_j with Σ w_j = 1 is one too; starts still to come count as their weight.
 Thinning ends the bet of one start and hands its capital w_j M_j to a neighbour i, whose weight grows by
-w_j M_j / M_i: E does not change at that moment, and from then on every euro of it is bet on a supermartingale. Which
+w_j M_j / M_i: E does not change at that moment, and from then on all of it is bet on a supermartingale. Which
 start goes is decided by the windows' numbers alone.
 """
 
@@ -130,9 +130,13 @@ class Relative:
     def beside(self, done: Floats, due: Floats, legacy_done: Floats, legacy_due: Floats) -> Floats:
         """Increments (rows, width) below weight 100: the package's share of all work done, given that of demand.
 
-        With a share π of demand and relative throughput r the package does rπ / (rπ + 1 - π) of the work. No demand
-        of either side is no evidence. What each side has done is drawn without replacement from its demand, which
-        is less variable than the binomial (Hoeffding 1963), so the ratio's expectation is at most the binomial's.
+        With a share π of demand and relative throughput r the package does p(r) = rπ / (rπ + 1 - π) of the work. The
+        ratio's expectation is at most 1 also where work is not Poisson: if legacy completes each request with any
+        probability q and the package with Lq, L being the limit, then with c = (Lπ + 1 - π) / (rπ + 1 - π)
+
+            log E = N [π log(1 - qL + qrc) + (1 - π) log(1 - q + qc)] <= N log 1
+
+        by Jensen's inequality, and a better package lowers it. No demand of either side is no evidence.
         """
         d, n, ld, ln = (each[:, None] for each in (done, due, legacy_done, legacy_due))
         informative = (n > 0) & (ln > 0)

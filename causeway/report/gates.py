@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 from causeway.model.guardrails import Guardrail, percent
-from causeway.model.simulation import Trace, Scenario
+from causeway.model.simulation import Scenario, Trace
 
 #: Decades of odds that are drawn; what lies beyond sticks to the edge.
 _TOP, _BOTTOM = 4.0, -3.0
