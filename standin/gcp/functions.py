@@ -64,6 +64,8 @@ def _client(project: str) -> dict[str, Any]:
 
 
 def _document(inputs: Mapping[str, Any], project: str, documents: Documents | None) -> dict[str, Any]:
+    if not inputs.get("collection") or not inputs.get("documentId"):
+        raise NotServed("getDocument needs a collection and a documentId")
     name = name_of(inputs, project)
     found = documents.read(name) if documents else None
     if found is None:

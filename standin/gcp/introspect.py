@@ -29,12 +29,12 @@ def introspect(token: str) -> Schema:
 
     Raises `UnknownToken`.
     """
-    name = token.rsplit(":", 1)[-1]
-    return _function(token) if name[:1].islower() else _resource(token)
-
-
-def _resource(token: str) -> Schema:
+    # A lower-case name does not tell: there is a resource `gcp:privilegedaccessmanager/entitlement:entitlement`.
     cls = _resource_class(token)
+    return _resource(token, cls) if cls else _function(token)
+
+
+def _resource(token: str, cls: type) -> Schema:
     module = sys.modules[cls.__module__]
     # Where the generator had to avoid a clash with another class, the arguments are called <X>InitArgs.
     arguments = getattr(module, f"{cls.__name__}InitArgs", None) or getattr(module, f"{cls.__name__}Args")
@@ -42,7 +42,7 @@ def _resource(token: str) -> Schema:
     return Schema(token, _properties(arguments), outputs)
 
 
-def _resource_class(token: str) -> type:
+def _resource_class(token: str) -> type | None:
     import pulumi_gcp  # noqa: F401 - fills the registry
     from pulumi.runtime import rpc
 
@@ -52,30 +52,24 @@ def _resource_class(token: str) -> type:
         if token in described["classes"]:
             found: type = getattr(import_module(described["fqn"]), described["classes"][token])
             return found
-    raise UnknownToken(f"the installed pulumi_gcp has no resource {token}")
+    return None
 
 
 def _function(token: str) -> Schema:
     matched = re.fullmatch(r"gcp:(?:(\w+)/)?\w+:(\w+)", token)
     if not matched:
-        raise UnknownToken(f"{token} is not a function of pulumi_gcp")
+        raise UnknownToken(f"the installed pulumi_gcp has no resource or function {token}")
     module_name, name = matched.groups()
     try:
         module = import_module(f"pulumi_gcp.{module_name}" if module_name else "pulumi_gcp")
         function: Callable[..., Any] = getattr(module, _snake(name))
         result: type = getattr(module, f"{name[0].upper()}{name[1:]}Result")
     except (ImportError, AttributeError):
-        raise UnknownToken(f"the installed pulumi_gcp has no function {token}") from None
-    takes = inspect.signature(function).parameters
+        raise UnknownToken(f"the installed pulumi_gcp has no resource or function {token}") from None
+    # The SDK declares every input of a function optional, so which ones are required cannot be known from it.
     hints = typing.get_type_hints(function)
-    inputs = {
-        _camel(parameter): {
-            "type": _type(hints[parameter]),
-            "required": takes[parameter].default is inspect.Parameter.empty,
-        }
-        for parameter in takes
-        if parameter != "opts"
-    }
+    parameters = [name for name in inspect.signature(function).parameters if name != "opts"]
+    inputs = {_camel(name): {"type": _type(hints[name]), "required": False} for name in parameters}
     return Schema(token, inputs, {name: _type(hint) for name, hint in _types.output_type_types(result).items()})
 
 
