@@ -60,25 +60,25 @@ class ConfigError(CausewayError):
     code = Exit.USAGE
 
 
-class MoveRefused(CausewayError):  # noqa: N818 - a refusal is not a fault of ours
+class MoveRefused(CausewayError):
     """The move is not legal from where the stack stands."""
 
     code = Exit.REFUSED
 
 
-class Held(CausewayError):  # noqa: N818
+class Held(CausewayError):
     """There is not enough evidence to go on."""
 
     code = Exit.HELD
 
 
-class Unreachable(CausewayError):  # noqa: N818
+class Unreachable(CausewayError):
     """Something this needs is missing or does not answer."""
 
     code = Exit.UNREACHABLE
 
 
-class Conflict(CausewayError):  # noqa: N818
+class Conflict(CausewayError):
     """Somebody else holds or has changed what this wanted to write."""
 
     code = Exit.CONFLICT

@@ -58,7 +58,10 @@ def selected_stack() -> str:
     project = Path("Pulumi.yaml").resolve()
     digest = hashlib.sha1(str(project).encode(), usedforsecurity=False).hexdigest()
     for file in sorted((home / "workspaces").glob(f"*-{digest}-workspace.json")):
-        if name := json.loads(file.read_text()).get("stack"):
+        selected = json.loads(file.read_text())
+        by_backend = selected.get("stacks") or {}
+        name = by_backend.get(os.environ.get("PULUMI_BACKEND_URL")) or next(iter(by_backend.values()), None)
+        if name := name or selected.get("stack"):
             return str(name).rsplit("/", 1)[-1]
     raise ConfigError(
         "no stack is selected", "there is nothing to speak about", "`pulumi stack select NAME`, or --stack."

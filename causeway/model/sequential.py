@@ -319,7 +319,7 @@ class Safe:
         high = np.ones_like(self.theta)
         while (short := self.log_evidence(high) < self.log_needed).any():
             high = np.where(short, 2 * high, high)
-        for _ in range(int(math.log2(high.max())) + 1):
+        for _ in range(int(math.log2(high.max(initial=1))) + 1):
             middle = np.floor((low + high) / 2)
             reached = self.log_evidence(middle) >= self.log_needed
             low, high = np.where(reached, low, middle), np.where(reached, middle, high)

@@ -221,19 +221,23 @@ class Soak:
         """The increments of the throughput tests: what fell due and was done since the look before."""
         family = flow.harm.family
         assert isinstance(family, Relative)
-        due, late, legacy_due, legacy_late = np.array(
-            [
-                (
-                    now.flow.package.due - then.flow.package.due,
-                    now.flow.package.late - then.flow.package.late,
-                    now.flow.legacy.due - then.flow.legacy.due,
-                    now.flow.legacy.late - then.flow.legacy.late,
-                )
-                for now, then in zip(courses, self.courses, strict=True)
-            ],
-            dtype=float,
-        ).T
-        alone = np.array([course.flow.weight >= 100 for course in courses])[:, None]
+        due, late, legacy_due, legacy_late = (
+            np.array(
+                [
+                    (
+                        now.flow.package.due - then.flow.package.due,
+                        now.flow.package.late - then.flow.package.late,
+                        now.flow.legacy.due - then.flow.legacy.due,
+                        now.flow.legacy.late - then.flow.legacy.late,
+                    )
+                    for now, then in zip(courses, self.courses, strict=True)
+                ],
+                dtype=float,
+            )
+            .reshape(-1, 4)
+            .T
+        )
+        alone = np.array([course.flow.weight >= 100 for course in courses], dtype=bool)[:, None]
         done = due - late
         beside = family.beside(done, due, legacy_due - legacy_late, legacy_due)
         return np.where(alone, family.alone(done, due), beside)

@@ -88,7 +88,7 @@ class Engine(Protocol):
         """Read the cloud into the state, and forget operations that a crash left pending."""
 
     def drift(self) -> Outcome:
-        """Preview against the cloud as it is, with nothing changed."""
+        """Compare the cloud with the state, changing neither."""
 
     def recover(self) -> None:
         """Remove what a dead update left: its processes, its lock."""
@@ -141,7 +141,7 @@ class Pulumi:
         self._run("refresh", "--yes", "--skip-preview", "--clear-pending-creates")
 
     def drift(self) -> Outcome:
-        return self._run("preview", "--refresh")
+        return self._run("refresh", "--preview-only")
 
     def recover(self) -> None:
         self._end_orphans()

@@ -51,7 +51,7 @@ def gather(stack: Stack) -> dict[str, Any]:
 
 
 def drift(stack: Stack) -> dict[str, Any]:
-    """What differs between plan, stack, cloud and what applications obey. Raises CausewayError where that is unknown."""
+    """What differs between plan, stack, cloud and what applications obey. Raises CausewayError where it is unknown."""
     lines = []
     config = stack.config
     export = stack.engine.export()
@@ -90,7 +90,7 @@ def _flag_drift(stack: Stack, place: Place) -> list[str]:
         return [f"the stack stands at {place}, which this plan does not have"]
     wanted = {flag.service: flag.weight for flag in flag_set(stack.config, place).flags}
     return [
-        f"flags/{stack.name} sends {live.weights.get(name, 0)} % of {name} to the package, the plan says {weight} % at {place}"
+        f"flags/{stack.name} gives {name} {live.weights.get(name, 0)} %, the plan says {weight} % at {place}"
         for name, weight in wanted.items()
         if live.weights.get(name, 0) != weight
     ]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime
 import os
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -66,9 +65,7 @@ class FirestoreStore:
 
     def __init__(self, project: str, *, database: str = DATABASE, timeout: float = 5.0) -> None:
         os.environ.setdefault("METADATA_SERVER_DETECTION", "none")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # about Python's own end of life, at every import
-            from google.cloud import firestore
+        from google.cloud import firestore
 
         self._timeout = timeout
         try:
