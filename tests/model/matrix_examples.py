@@ -28,7 +28,8 @@ STALE = Evidence(Status.VERIFIED, "old tests", stale="expired")
 ACCEPTED = Evidence(Status.VERIFIED, "accepted unknown", accepted=True)
 ALL = dict.fromkeys(MIXED, VERIFIED)
 
-_evidence = st.sampled_from([VERIFIED, None, INCOMPATIBLE, STALE, ACCEPTED, VERIFIED, None])
+_evidence = st.sampled_from([None, VERIFIED, INCOMPATIBLE, STALE, ACCEPTED])
+_either_way = st.sampled_from([(VERIFIED, VERIFIED), (None, VERIFIED), (VERIFIED, None), (None, None), None])
 #: Package to package is always exposed: mostly verified, or hardly a matrix would be safe.
 _in_the_end = st.sampled_from([VERIFIED] * 12 + [None, INCOMPATIBLE, STALE])
 
@@ -38,7 +39,8 @@ def _interaction(draw: st.DrawFn, services: list[str], dependencies: list[str]) 
     ends = st.sampled_from(services * 3 + dependencies)
     consumer = draw(ends)
     provider = draw(ends if consumer in services else st.sampled_from(services))
-    evidence = {P_L: draw(_evidence), L_P: draw(_evidence), P_P: draw(_in_the_end)}
+    forward, backward = draw(_either_way) or (draw(_evidence), draw(_evidence))
+    evidence = {P_L: forward, L_P: backward, P_P: draw(_in_the_end)}
     return Interaction(
         consumer,
         provider,
@@ -51,19 +53,20 @@ def _interaction(draw: st.DrawFn, services: list[str], dependencies: list[str]) 
 
 @st.composite
 def matrices(draw: st.DrawFn) -> Matrix:
-    """Up to four services, three phases, five interactions, a dependency, cohorts, ladders and traffic kinds."""
-    names = ["A", "B", "C", "D"][: draw(st.integers(1, 4))]
+    """Up to four services, three phases, six interactions, a dependency, cohorts, ladders and traffic kinds."""
+    names = ["A", "B", "C", "D"][: draw(st.sampled_from([4, 3, 2, 1]))]
+    ladder = draw(st.sampled_from([(50, 100), (100,), (25, 75, 100)]))
     services = {
         name: Service(
             name,
             strategy=draw(st.sampled_from(["direct", "direct", "feature_toggle", "state_preservation", "dual_write"])),
-            ladder=draw(st.sampled_from([(50, 100), (50, 100), (50, 100), (100,), (25, 75, 100)])),
+            ladder=draw(st.sampled_from([ladder] * 7 + [(50, 100)])),
             cohort=draw(st.sampled_from(["user"] * 7 + ["tenant"])),
             traffic=draw(st.sampled_from([Traffic.FLAG] * 7 + [Traffic.URL_MAP])),
         )
         for name in names
     }
-    phase_of = [draw(st.sampled_from([0, 0, 1, 2])) for _ in names]
+    phase_of = [draw(st.sampled_from([0, 0, 0, 1, 2])) for _ in names]
     phases = tuple(
         Phase(f"p{n}", tuple(name for name, p in zip(names, phase_of, strict=True) if p == n)) for n in range(3)
     )
