@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -67,39 +67,51 @@ def _present(stack: str) -> str | None:
 
 
 def policies() -> list[Policy]:
-    """Every policy of the pack. The config is read when the first rule runs: the engine starts the pack without it."""
-    rules = (*steps.RULES, *weights.RULES, *protection.RULES, *access.RULES)
+    """Every policy of the pack."""
     return [
-        *(_resource_policy(rule) for rule in rules),
+        ResourceValidationPolicy("config-readable", "The stack's config says what it must", _config_readable),
+        *(_resource_policy(rule) for rule in (*steps.RULES, *weights.RULES, *protection.RULES, *access.RULES)),
         *(_stack_policy(rule) for rule in (*protection.STACK_RULES, *watch.STACK_RULES)),
     ]
 
 
+def _config_readable(args: ResourceValidationArgs, report: ReportViolation) -> None:
+    """Says once, at the stack itself, what every other policy would have to repeat for each resource."""
+    if args.resource_type != "pulumi:pulumi:Stack":
+        return
+    try:
+        _read(_stack_of(args.urn))
+    except CausewayError as error:
+        report(str(error), None)
+
+
 def _resource_policy(rule: Rule) -> Policy:
     def validate(args: ResourceValidationArgs, report: ReportViolation) -> None:
-        resource = Resource(args.resource_type, args.name, plain(args.props))
-        for sentence in _sentences(lambda: rule.check(resource, expected(_config(args.urn)))):
-            report(sentence, None)
+        _check(rule, args.urn, Resource(args.resource_type, args.name, plain(args.props)), report)
 
     return ResourceValidationPolicy(rule.name, rule.description, validate)
 
 
 def _stack_policy(rule: StackRule) -> Policy:
     def validate(args: StackValidationArgs, report: ReportViolation) -> None:
-        resources = [Resource(each.resource_type, each.name, plain(each.props)) for each in args.resources]
-        urn = args.resources[0].urn if args.resources else ""
-        for sentence in _sentences(lambda: rule.check(resources, expected(_config(urn)))):
-            report(sentence, None)
+        if args.resources:
+            resources = [Resource(each.resource_type, each.name, plain(each.props)) for each in args.resources]
+            _check(rule, args.resources[0].urn, resources, report)
 
     return StackValidationPolicy(rule.name, rule.description, validate)
 
 
-def _sentences(check: Callable[[], Iterator[str]]) -> Sequence[str]:
-    """What a rule finds; what it cannot read is a finding too, never a stack trace."""
+def _check(rule: Rule | StackRule, urn: str, subject: Any, report: ReportViolation) -> None:
+    """Report what a rule finds; what it cannot read is a finding too, never a stack trace."""
     try:
-        return list(check())
+        wanted = expected(_read(_stack_of(urn)))
+    except CausewayError:
+        return  # `config-readable` says so
+    try:
+        for sentence in rule.check(subject, wanted):
+            report(sentence, None)
     except CausewayError as error:
-        return [str(error)]
+        report(str(error), None)
 
 
 def plain(value: Any) -> Any:
@@ -119,9 +131,9 @@ def _known(container: Any, places: Any) -> Iterator[tuple[Any, Any]]:
             continue
 
 
-def _config(urn: str) -> Config:
-    """The config of the stack a resource belongs to: `urn:pulumi:STACK::PROJECT::TYPE::NAME`."""
-    return _read(urn.split("::")[0].removeprefix("urn:pulumi:"))
+def _stack_of(urn: str) -> str:
+    """The stack a resource belongs to: `urn:pulumi:STACK::PROJECT::TYPE::NAME`."""
+    return urn.split("::")[0].removeprefix("urn:pulumi:")
 
 
 @cache
