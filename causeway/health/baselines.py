@@ -120,6 +120,21 @@ class Recorder:
         """
         return self._gathered[service].baseline(service, rules, q)
 
+    def baselines(self, rules: BaselineRules, q: float) -> tuple[dict[str, Baseline], Held | None]:
+        """Every baseline that rests on enough, and the refusal of the others in one."""
+        found: dict[str, Baseline] = {}
+        refused: list[Held] = []
+        for service in self._gathered:
+            try:
+                found[service] = self.baseline(service, rules, q)
+            except Held as held:
+                refused.append(held)
+        facts, remedies = (
+            "; ".join(each.fact for each in refused),
+            " ".join(dict.fromkeys(each.remedy for each in refused)),
+        )
+        return found, Held(facts, refused[0].consequence, remedies) if refused else None
+
 
 def share(part: int, total: int) -> Estimate:
     """A share with its exact (Clopper-Pearson) bounds; from nothing, nothing but 0 to 1 is known."""
