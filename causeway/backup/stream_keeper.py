@@ -103,6 +103,7 @@ class Keeper:
 
     def _account(self, read_time: datetime, changes: int) -> None:
         status = self.status
+        status.began = self.log.backup.read_time if self.log.backup else None
         status.durable = read_time
         status.documents = sum(self.known.counts().values())
         status.changes += changes

@@ -79,7 +79,8 @@ def _mark(kind: Kind, mark: Mark) -> tuple[Kind, bytes]:
     return kind, _MARK(read_time=times.to_proto(mark.read_time), resume_token=mark.token).SerializeToString()
 
 
-def _change(name: str, version: Version | None, at: datetime) -> tuple[Kind, bytes]:
+def change(name: str, version: Version | None, at: datetime) -> tuple[Kind, bytes]:
+    """The record of one change."""
     if version is None:
         return Kind.DELETE, _DELETE(document=name, read_time=times.to_proto(at)).SerializeToString()
     return Kind.DOCUMENT, digest(version.body) + version.body
@@ -151,7 +152,7 @@ class StreamLog:
         """
         log = self._log or self._begin(block.read_time)
         mark = Mark(block.read_time, block.token)
-        records = [_change(name, version, block.read_time) for name, version in block.changes.items()]
+        records = [change(name, version, block.read_time) for name, version in block.changes.items()]
         log.append(encode_block([*records, _mark(Kind.WATERMARK, mark)]))
         log.sync()
         self.position.known.apply(block.changes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 from causeway.backup import times
 
 FILE = "status.json"
+PREFIX = "causeway_backup_stream"
 ALARM_SECONDS = 5.0
 """A verified watermark older than this is an alarm."""
 
@@ -51,6 +52,13 @@ class StreamStatus:
             return f"the verified watermark is {rpo:.1f} s old" + (f": {self.trouble}" if self.trouble else "")
         return ""
 
+    def line(self) -> str:
+        """Where it stands, in one line."""
+        marks = f"durable {_clock(self.durable)}, verified {_clock(self.verified)}"
+        echo = f", echo {self.echo_seconds * 1000:.0f} ms" if self.echo_seconds is not None else ""
+        trouble = f": {self.trouble}" if self.trouble else ""
+        return f"{self.state}{trouble} · {self.documents} documents, {self.changes} changes · {marks}{echo}"
+
     def as_dict(self, now: datetime) -> dict[str, Any]:
         """The same for `--json`, with the age and the alarm at `now`."""
         plain = {key: times.text(v) if isinstance(v, datetime) else v for key, v in asdict(self).items()}
@@ -62,6 +70,10 @@ class StreamStatus:
         draft = spool / f".{FILE}"
         draft.write_text(json.dumps(plain, indent=1) + "\n")
         draft.replace(spool / FILE)
+
+
+def _clock(instant: datetime | None) -> str:
+    return f"{instant:%H:%M:%S}.{instant.microsecond // 1000:03}" if instant else "nothing yet"
 
 
 _TIMES = ("began", "durable", "verified", "digested")
@@ -76,33 +88,54 @@ def read_status(spool: Path) -> StreamStatus | None:
     return StreamStatus(**plain | {key: times.parse(plain[key]) for key in _TIMES if plain[key]})
 
 
+class Collector:
+    """The status as Prometheus metrics, read anew at each collection."""
+
+    def __init__(self, status: Callable[[], StreamStatus | None], now: Callable[[], datetime]) -> None:
+        self._status = status
+        self._now = now
+
+    def collect(self) -> Iterator[Any]:
+        """The metric families; none before there is a status, and none without a value."""
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+        status = self._status()
+        if status is None:
+            return
+        for name, text, value in _gauges(status, self._now()):
+            if value is not None:
+                yield GaugeMetricFamily(f"{PREFIX}_{name}", text, value)
+        for name, text, value in _counters(status):
+            yield CounterMetricFamily(f"{PREFIX}_{name}", text, value)
+
+
 def metrics_text(status: StreamStatus, now: datetime) -> str:
-    """The status in Prometheus' text format (version 0.0.4)."""
-    return "".join(_lines(status, now))
+    """The status in Prometheus' text format."""
+    from prometheus_client import CollectorRegistry, generate_latest
+
+    registry = CollectorRegistry()
+    registry.register(Collector(lambda: status, lambda: now))
+    return generate_latest(registry).decode()
 
 
-def _lines(status: StreamStatus, now: datetime) -> Iterator[str]:
-    for name, kind, text, value in _metrics(status, now):
-        if value is not None:
-            full = f"causeway_backup_stream_{name}"
-            yield f"# HELP {full} {text}\n# TYPE {full} {kind}\n{full} {float(value):.6f}\n"
+def _gauges(status: StreamStatus, now: datetime) -> Iterator[tuple[str, str, float | None]]:
+    yield "up", "1 while the stream is running", float(status.state == "running")
+    yield "durable_timestamp_seconds", "The durable watermark", _seconds(status.durable)
+    yield "verified_timestamp_seconds", "The verified watermark", _seconds(status.verified)
+    yield "digested_timestamp_seconds", "The last watermark verified by digest", _seconds(status.digested)
+    yield "rpo_seconds", "Age of the verified watermark", status.rpo_seconds(now)
+    yield "echo_seconds", "From the last heartbeat's write until it was durable", status.echo_seconds
+    yield "documents", "Documents at the durable watermark", status.documents
+    yield "alarm", "1 while a person should look", float(bool(status.alarm(now)))
 
 
-def _metrics(status: StreamStatus, now: datetime) -> Iterator[tuple[str, str, str, float | None]]:
-    yield "up", "gauge", "1 while the stream is running", float(status.state == "running")
-    yield "durable_timestamp_seconds", "gauge", "The durable watermark", _seconds(status.durable)
-    yield "verified_timestamp_seconds", "gauge", "The verified watermark", _seconds(status.verified)
-    yield "digested_timestamp_seconds", "gauge", "The last watermark verified by digest", _seconds(status.digested)
-    yield "rpo_seconds", "gauge", "Age of the verified watermark", status.rpo_seconds(now)
-    yield "echo_seconds", "gauge", "From the last heartbeat's write until it was durable", status.echo_seconds
-    yield "documents", "gauge", "Documents at the durable watermark", status.documents
-    yield "changes_total", "counter", "Changes made durable", status.changes
-    yield "blocks_total", "counter", "Watermarks reached", status.blocks
-    yield "relistens_total", "counter", "Times everything was listened to again", status.relistens
-    yield "reconnects_total", "counter", "Times the connection was made again", status.reconnects
-    yield "silences_total", "counter", "Times the heartbeat's echo did not come", status.silences
-    yield "refusals_total", "counter", "Times the database was refused", len(status.refusals)
-    yield "alarm", "gauge", "1 while a person should look", float(bool(status.alarm(now)))
+def _counters(status: StreamStatus) -> Iterator[tuple[str, str, float]]:
+    yield "changes", "Changes made durable", status.changes
+    yield "blocks", "Watermarks reached", status.blocks
+    yield "relistens", "Times everything was listened to again", status.relistens
+    yield "reconnects", "Times the connection was made again", status.reconnects
+    yield "silences", "Times the heartbeat's echo did not come", status.silences
+    yield "refusals", "Times the database was refused", len(status.refusals)
 
 
 def _seconds(instant: datetime | None) -> float | None:

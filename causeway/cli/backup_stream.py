@@ -1,0 +1,108 @@
+"""`causeway backup stream`: parse, stream until told to stop, print."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from causeway.cli.common import config_of, json_option, print_json, quietly, stack_option
+from causeway.errors import ConfigError
+
+if TYPE_CHECKING:
+    from causeway.backup.stream import Stream
+
+_TOLD_SECONDS = 5.0
+
+
+@click.command()
+@stack_option
+@click.option("--project", metavar="P", help="The project of the database, without a stack.")
+@click.option("--database", metavar="D", help="The database; default: the stack's, or (default).")
+@click.option("--out", metavar="DIR|gs://…", help="The archive; default: the stack's, or out/backup.")
+@click.option("--collections", metavar="A,B", help="Top-level collections; default: the stack's critical ones.")
+@click.option("--source", type=click.Choice(["listen", "poll"]), help="Default: listen; poll at an emulator.")
+@click.option("--spool", type=click.Path(path_type=Path, file_okay=False), help="Where the open end lies; for buckets.")
+@click.option("--poll-every", type=float, default=2.0, show_default=True, metavar="S", help="Seconds between polls.")
+@click.option("--verify-every", type=float, default=2.0, show_default=True, metavar="S", help="Seconds between counts.")
+@click.option("--digest-every", type=float, default=3600.0, show_default=True, metavar="S", help="… full comparisons.")
+@click.option("--metrics-port", type=int, metavar="N", help="Serve Prometheus metrics on 127.0.0.1.")
+@click.option("--anew", is_flag=True, help="End the present stream and begin another: the database was replaced.")
+@json_option
+@quietly
+def stream(
+    stack: str | None,
+    project: str | None,
+    database: str | None,
+    out: str | None,
+    collections: str | None,
+    source: str | None,
+    spool: Path | None,
+    poll_every: float,
+    verify_every: float,
+    digest_every: float,
+    metrics_port: int | None,
+    anew: bool,
+    as_json: bool,
+) -> None:
+    """Keep every change as it happens, until SIGTERM or Ctrl-C; a second start goes on where the first ended."""
+    from datetime import UTC, datetime
+
+    from causeway.backup.archive import Archive
+    from causeway.backup.connection import emulator_host
+    from causeway.backup.documents import Database
+    from causeway.backup.storage import open_storage
+    from causeway.backup.stream import Settings, Source, Stream
+
+    config = config_of(stack) if project is None else None
+    owner = project or (config.project if config else None)
+    if owner is None:
+        raise ConfigError("no project is known", "there is no database to back up", "give --project, or gcp:project.")
+    critical = [p.collections for p in config.backup.priorities if p.every == "realtime"] if config else []
+    named = tuple(collections.split(",")) if collections else tuple(name for group in critical for name in group)
+    kept = Database(owner, database or (config.backup.database if config else "(default)"))
+    archive = Archive.create(open_storage(out or (config.backup.archive if config else "out/backup")), kept)
+    settings = Settings(
+        Source(source or ("poll" if emulator_host() else "listen")),
+        named,
+        poll=poll_every,
+        verify=verify_every,
+        digest=digest_every,
+    )
+    running = Stream(archive, settings, spool=spool)
+    if metrics_port is not None:
+        _serve_metrics(running, metrics_port)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: running.stop())
+    over = threading.Event()
+    teller = threading.Thread(target=_tell, args=(running, over), daemon=True)
+    teller.start()
+    try:
+        running.run(anew=anew)
+    finally:
+        over.set()
+        teller.join()
+        if as_json:
+            print_json(running.status.as_dict(datetime.now(UTC)))
+
+
+def _tell(running: Stream, over: threading.Event) -> None:
+    """A line now and then, for whoever watches; the last one at the end."""
+    while not over.wait(_TOLD_SECONDS):
+        click.echo(running.status.line(), err=True)
+    click.echo(running.status.line(), err=True)
+
+
+def _serve_metrics(running: Stream, port: int) -> None:
+    from datetime import UTC, datetime
+
+    from prometheus_client import CollectorRegistry, start_http_server
+
+    from causeway.backup.stream_status import Collector
+
+    registry = CollectorRegistry()
+    registry.register(Collector(lambda: running.status, lambda: datetime.now(UTC)))
+    start_http_server(port, "127.0.0.1", registry)

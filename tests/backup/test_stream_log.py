@@ -1,0 +1,218 @@
+"""What a stream has confirmed survives a crash at any byte, and every watermark gives back exactly its state."""
+
+from __future__ import annotations
+
+import random
+import tempfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from causeway.backup.archive import Archive
+from causeway.backup.documents import DOCUMENT
+from causeway.backup.openlog import encode_block
+from causeway.backup.storage import LocalStorage
+from causeway.backup.stream_block import Block, Version
+from causeway.backup.stream_log import StreamLog, change
+from causeway.backup.stream_state import state_at, watermarks
+from causeway.errors import ConfigError, Conflict, IntegrityError
+from tests.backup.stream_model import BEGAN, DATABASE, Model, instant, name_of
+
+NOW = datetime(2025, 8, 25, 12, tzinfo=UTC)
+
+
+def begun(folder: Path) -> Archive:
+    return Archive.create(LocalStorage(folder / "archive"), DATABASE, now=lambda: NOW)
+
+
+def opened(archive: Archive, folder: Path, segment_bytes: int = 2_000) -> StreamLog:
+    return StreamLog.open(archive, folder / "archive" / "open", segment_bytes=segment_bytes)
+
+
+def block(model: Model, since: int) -> Block:
+    changed = {name: version for at, name, version in model.history if at > since and "causeway_stream" not in name}
+    return Block(instant(model.clock), str(model.clock).encode(), changed)
+
+
+def kept_at(archive: Archive, asked: datetime) -> dict[str, bytes]:
+    documents = (record.message for record in state_at(archive, asked).documents)
+    return {DOCUMENT.FromString(message).name: message for message in documents}
+
+
+def one_log(folder: Path) -> Path:
+    (log,) = (folder / "archive" / "open").glob("*.log")
+    return log
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 25))
+def test_a_crash_at_any_byte_leaves_a_state_the_database_was_in(seed: int, rounds: int) -> None:
+    """SIGKILL and power loss: what lies behind the last sync may be there, in part or not at all."""
+    rng = random.Random(seed)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        archive, model = begun(folder), Model()
+        log = opened(archive, folder)
+        confirmed: list[datetime] = []
+        done = 0
+        for _ in range(rounds):
+            for _ in range(rng.randrange(12)):
+                name = name_of(rng.randrange(20))
+                (model.put(name, rng.randrange(100)) if rng.random() < 0.7 else model.delete(name))
+            log.commit(block(model, done))
+            done = model.clock
+            confirmed.append(instant(done))
+            if rng.random() < 0.3:
+                log.verify(confirmed[-1])
+            if rng.random() < 0.3:
+                lost = Model(model.clock, list(model.history))
+                lost.put(name_of(3), 1)
+                lost.put(name_of(4), 1)
+                assert log._log is not None
+                log._log.append(_torn(block(lost, done), rng))
+                log.close()
+                log = opened(archive, folder)
+                assert log.position.durable is not None
+                assert log.position.durable.read_time == confirmed[-1]
+        assert log.position.durable is not None and log.position.durable.token == str(done).encode()
+        assert watermarks(archive) == confirmed
+        for mark in rng.sample(confirmed, min(4, len(confirmed))):
+            assert kept_at(archive, mark) == model.data_at(mark)
+        log.close()
+
+
+def _torn(lost: Block, rng: random.Random) -> bytes:
+    data = encode_block([change(name, version, lost.read_time) for name, version in lost.changes.items()])
+    return data[: rng.randrange(len(data) + 1)]
+
+
+def test_a_time_is_rounded_down_and_the_actual_one_shown(tmp_path: Path) -> None:
+    archive, model = begun(tmp_path), Model()
+    log = opened(archive, tmp_path)
+    model.put(name_of(0), 1)
+    log.commit(block(model, 0))
+    first = model.clock
+    model.put(name_of(0), 2)
+    model.clock += 1_000_000
+    log.commit(block(model, first))
+    log.verify(instant(first))
+    state = state_at(archive, instant(first) + timedelta(milliseconds=500))
+    assert (state.watermark, state.verified, state.count) == (instant(first), instant(first), 1)
+    with pytest.raises(ConfigError, match="reaches back"):
+        state_at(archive, instant(BEGAN - 1))
+    log.close()
+
+
+def test_segments_are_sealed_and_found_again(tmp_path: Path) -> None:
+    archive, model = begun(tmp_path), Model()
+    log = opened(archive, tmp_path, segment_bytes=500)
+    done = 0
+    for number in range(30):
+        model.put(name_of(number), number)
+        log.commit(block(model, done))
+        done = model.clock
+    log.close()
+    backup = archive.backups()[0]
+    assert len(backup.segments) > 3 and backup.exact_until is not None
+    again = opened(archive, tmp_path)
+    assert again.position.known.counts() == {"recommendations": 15, "user_cvs": 15}
+    assert kept_at(archive, instant(done)) == model.data_at(instant(done))
+    again.close()
+
+
+def test_a_log_listed_as_a_segment_but_not_yet_removed_counts_once(tmp_path: Path) -> None:
+    """Died between listing the segment and removing the log: nothing twice, nothing lost."""
+    archive, model = begun(tmp_path), Model()
+    log = opened(archive, tmp_path, segment_bytes=10**9)
+    model.put(name_of(0), 1)
+    log.commit(block(model, 0))
+    assert log.backup is not None and log._log is not None
+    archive.add_segment(log.backup.id, log._log.seal(), number=0, watermark=instant(model.clock))
+    log.close()
+    again = opened(archive, tmp_path)
+    assert again.position.durable is not None and len(watermarks(archive)) == 1
+    again.close()
+
+
+def test_a_base_that_never_became_durable_is_begun_anew(tmp_path: Path) -> None:
+    archive, model = begun(tmp_path), Model()
+    log = opened(archive, tmp_path)
+    model.put(name_of(0), 1)
+    log._begin(instant(model.clock))
+    log.close()
+    again = opened(archive, tmp_path)
+    assert again.position.durable is None
+    model.put(name_of(1), 1)
+    again.commit(block(model, 0))
+    assert kept_at(archive, instant(model.clock)) == model.data_at(instant(model.clock))
+    again.close()
+
+
+def test_two_writers_are_told_apart(tmp_path: Path) -> None:
+    archive, model = begun(tmp_path), Model()
+    log = opened(archive, tmp_path)
+    model.put(name_of(0), 1)
+    log.commit(block(model, 0))
+    with pytest.raises(Conflict):
+        opened(archive, tmp_path)
+    log.close()
+
+
+def test_a_flipped_bit_in_the_middle_is_refused_not_cut(tmp_path: Path) -> None:
+    """A torn tail is cut; damage in front of valid records is not, since cutting would drop what was confirmed."""
+    archive, model = begun(tmp_path), Model()
+    log = opened(archive, tmp_path, segment_bytes=10**9)
+    for number in range(5):
+        since = model.clock
+        model.put(name_of(number), number)
+        log.commit(block(model, since))
+    log.close()
+    path = one_log(tmp_path)
+    data = bytearray(path.read_bytes())
+    data[40] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(IntegrityError, match="damaged at byte"):
+        opened(archive, tmp_path)
+    with pytest.raises(IntegrityError, match="damaged at byte"):
+        state_at(archive, instant(model.clock))
+
+
+def test_torn_tails_at_every_length_are_recovered(tmp_path: Path) -> None:
+    archive, model = begun(tmp_path), Model()
+    log = opened(archive, tmp_path, segment_bytes=10**9)
+    model.put(name_of(0), 1)
+    log.commit(block(model, 0))
+    first, size = model.clock, one_log(tmp_path).stat().st_size
+    model.put(name_of(1), 1)
+    model.delete(name_of(0))
+    log.commit(block(model, first))
+    log.close()
+    path = one_log(tmp_path)
+    whole = path.read_bytes()
+    for length in range(size, len(whole)):
+        path.write_bytes(whole[:length])
+        again = opened(archive, tmp_path, segment_bytes=10**9)
+        assert again.position.durable is not None and again.position.durable.read_time == instant(first)
+        assert again.position.known.counts() == {"user_cvs": 1}
+        again.close()
+        assert path.stat().st_size == size
+
+
+def test_a_stream_that_is_ended_gives_way_to_another_and_stays_readable(tmp_path: Path) -> None:
+    archive, model = begun(tmp_path), Model()
+    log = opened(archive, tmp_path)
+    model.put(name_of(0), 1)
+    log.commit(block(model, 0))
+    first = model.clock
+    log.finish()
+    model.put(name_of(1), 1)
+    log.commit(
+        Block(instant(model.clock), b"", {name_of(1): Version(model.clock, model.at(model.clock)[name_of(1)].body)})
+    )
+    log.close()
+    assert [backup.completed is not None for backup in archive.backups()] == [True, False]
+    assert kept_at(archive, instant(first)) == model.data_at(instant(first))
+    assert set(kept_at(archive, instant(model.clock))) == {name_of(1)}
