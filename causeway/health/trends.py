@@ -11,6 +11,9 @@ _CONFIDENCE = 0.95
 #: Fewer points have bounds so wide that they say nothing.
 FEWEST = 4
 
+#: Values that differ by no more than this share of themselves differ by rounding.
+_ROUNDING = 1e-9
+
 
 @dataclass(frozen=True, slots=True)
 class Trend:
@@ -44,6 +47,8 @@ def trend(hours: Sequence[float], values: Sequence[float | None]) -> Trend | Non
     spread = float(x @ x)
     if spread == 0:
         return None
+    if np.ptp(y) <= _ROUNDING * np.abs(y).max():
+        return Trend(0.0, 0.0, 0.0)
     slope = float(x @ y) / spread
     residuals = y - y.mean() - slope * x
     freedom = len(points) - 2

@@ -123,8 +123,14 @@ def _trend(figure: Figure) -> str:
         return ""
     if found.word == "steady":
         return "steady"
-    low, high = (_number(figure.name, abs(each)) for each in sorted((found.low, found.high), key=abs))
-    return f"{found.word} by {_number(figure.name, abs(found.slope))} an hour ({low} to {high})"
+    low, high = sorted((abs(found.low), abs(found.high)))
+    slope, low_said, high_said = (_change(figure.name, each) for each in (abs(found.slope), low, high))
+    return f"{found.word} by {slope} an hour ({low_said} to {high_said})"
+
+
+def _change(name: str, value: float) -> str:
+    """A difference between two values; of shares, in percentage points."""
+    return _number(name, value) if name in ("response_time", "demand") else f"{value * 100:.3g} points"
 
 
 def _seconds(value: float) -> str:
