@@ -221,22 +221,15 @@ class Soak:
         """The increments of the throughput tests: what fell due and was done since the look before."""
         family = flow.harm.family
         assert isinstance(family, Relative)
-        due, late, legacy_due, legacy_late = (
-            np.array(
-                [
-                    (
-                        now.flow.package.due - then.flow.package.due,
-                        now.flow.package.late - then.flow.package.late,
-                        now.flow.legacy.due - then.flow.legacy.due,
-                        now.flow.legacy.late - then.flow.legacy.late,
-                    )
-                    for now, then in zip(courses, self.courses, strict=True)
-                ],
-                dtype=float,
+        judged = [
+            (now.due - then.due, now.late - then.late)
+            for course, before in zip(courses, self.courses, strict=True)
+            for now, then in (
+                (course.flow.package, before.flow.package),
+                (course.flow.legacy, before.flow.legacy),
             )
-            .reshape(-1, 4)
-            .T
-        )
+        ]
+        due, late, legacy_due, legacy_late = np.array(judged, dtype=float).reshape(-1, 4).T
         alone = np.array([course.flow.weight >= 100 for course in courses], dtype=bool)[:, None]
         done = due - late
         beside = family.beside(done, due, legacy_due - legacy_late, legacy_due)

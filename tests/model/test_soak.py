@@ -1,0 +1,281 @@
+"""A soak over time: what adds up, what starts it again, what survives a crash."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from causeway.model.course import Backlog, Flow
+from causeway.model.guardrails import Guardrail, Guardrails, Measure
+from causeway.model.observation import Soak as SoakRules
+from causeway.model.soak import Soak
+from causeway.model.verdict import Cause, Decision
+from causeway.model.window import Category, Check, Histogram, Missing, Tally, Throughput, Window
+
+RULES = SoakRules(interval=30, checks=10, requests=500)
+BOUNDS = (0.1, 0.2, 0.3, 0.5, math.inf)
+
+
+def soak(*services: str, moving: list[str] | None = None, rules: SoakRules = RULES) -> Soak:
+    names = services or ("A",)
+    return Soak.begin(names, Guardrails(), rules, dict.fromkeys(names, 0.1), moving)
+
+
+def window(
+    service: str = "A", failed: int = 0, requests: int = 60, slow: int = 0, build: str | None = None, **throughput: int
+) -> Window:
+    flow = {"weight": 50, "offered": requests, "completed": requests, "legacy_offered": 60, "legacy_completed": 60}
+    return Window(
+        service,
+        Tally(failed, requests),
+        Histogram(BOUNDS, (requests - slow, 0, 0, slow, 0)),
+        Throughput(**flow | throughput),
+        Tally(0, 1),
+        build,
+    )
+
+
+def test_a_healthy_service_advances_at_the_end_of_the_minimum_soak_and_not_before() -> None:
+    state = soak()
+    for _ in range(9):
+        state = state.observe([window()])
+        assert state.verdict().decision is Decision.HOLD
+    assert state.observe([window()], closes=False).verdict().decision is Decision.HOLD
+    assert state.observe([window()]).verdict().decision is Decision.ADVANCE
+
+
+def test_the_minimum_of_requests_holds() -> None:
+    state = soak(rules=replace(RULES, requests=1000))
+    for _ in range(10):
+        state = state.observe([window()])
+    verdict = state.verdict()
+    assert (verdict.decision, verdict.more_requests) == (Decision.HOLD, 400)
+
+
+def test_a_service_that_does_not_move_needs_no_evidence_of_safety_but_may_not_be_harmed() -> None:
+    state = soak("A", "B", moving=["A"])
+    for _ in range(10):
+        state = state.observe([window("A"), window("B", requests=0)])
+    assert state.verdict().decision is Decision.ADVANCE
+    harmed = state.observe([window("A"), window("B", failed=60)]).verdict()
+    assert (harmed.decision, harmed.services) == (Decision.ROLL_BACK, ("B",))
+
+
+def test_what_is_not_watched_is_ignored_and_what_is_watched_but_not_seen_is_missing() -> None:
+    verdict = soak("A").observe([window("B", failed=60)]).verdict()
+    assert verdict.decision is Decision.HOLD
+    assert any(reason.cause is Cause.MISSING and reason.service == "A" for reason in verdict.reasons)
+
+
+def test_an_empty_soak_holds() -> None:
+    state = Soak.begin([], Guardrails(), RULES, {}).observe([])
+    assert state.verdict().decision is Decision.HOLD
+    assert Soak.begin([], Guardrails(), RULES, {}).resumed(state.as_dict()).verdict() == state.verdict()
+
+
+def test_total_failure_is_found_in_one_window_of_few_requests() -> None:
+    assert soak().observe([window(failed=4, requests=4)], closes=False).verdict().decision is Decision.ROLL_BACK
+
+
+def test_harm_once_shown_stays_shown() -> None:
+    """A crossing between two judgements of the caller would be lost if evidence that fell again took it back."""
+    state = soak().observe([window(failed=10, requests=20)])
+    for _ in range(30):
+        state = state.observe([window()])
+    assert state.counted.log_evidence[0] < 0
+    assert state.verdict().decision is Decision.ROLL_BACK
+
+
+def test_a_new_build_starts_the_soak_again_without_the_look_that_mixes_both() -> None:
+    state = soak()
+    for _ in range(9):
+        state = state.observe([window(build="1.4.0")])
+    again = state.observe([window(build="1.4.1", failed=60)])
+    assert again.looks == 0
+    assert again.verdict().reasons[0].text == "build of A@package changed from 1.4.0 to 1.4.1; the soak began again"
+    assert again.observe([window(build="1.4.1")]).courses[0].windows == 1
+
+
+def test_a_build_that_is_not_exported_for_a_while_starts_nothing() -> None:
+    state = soak().observe([window(build="1.4.0")]).observe([window(build=None)]).observe([window(build="1.4.0")])
+    assert state.looks == 3
+
+
+def test_windows_with_something_missing_do_not_count_towards_the_minimum() -> None:
+    state = soak()
+    for number in range(10):
+        seen = window()
+        state = state.observe([replace(seen, latency=Missing("not scraped")) if number == 3 else seen])
+    assert state.courses[0].windows == 9
+    assert state.verdict().decision is Decision.HOLD
+
+
+numbers = st.integers(0, 40)
+looks = st.builds(
+    lambda failed, good, slow: window(failed=failed, requests=failed + good, slow=min(slow, failed + good)),
+    numbers,
+    numbers,
+    numbers,
+)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(looks, st.booleans(), st.sampled_from([True, False, None])), max_size=12), looks)
+def test_a_soak_whose_process_died_goes_on_as_if_nothing_had_happened(
+    course: list[tuple[Window, bool, bool | None]], after: Window
+) -> None:
+    state = soak()
+    for seen, closes, passed in course:
+        state = state.observe([seen], [Check(Category.INTEGRATION, "edge", passed, "A")], closes)
+    resumed = soak().resumed(json.loads(json.dumps(state.as_dict(), allow_nan=False)))
+    assert resumed.as_dict() == state.as_dict()
+    assert resumed.observe([after]).verdict() == state.observe([after]).verdict()
+
+
+def test_stored_values_have_no_nested_arrays() -> None:
+    """Firestore refuses them."""
+    state = soak("A", "B")
+    for _ in range(70):
+        state = state.observe([window("A"), window("B")], [Check(Category.FUNCTIONALITY, "home", True, "A")])
+
+    def walk(value: object, inside_list: bool = False) -> None:
+        assert not (inside_list and isinstance(value, list))
+        for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+            walk(each, isinstance(value, list))
+
+    walk(state.as_dict())
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Soak.begin(["B"], Guardrails(), RULES, {"B": 0.1}),
+        Soak.begin(["A"], Guardrails(Guardrail(Measure.ERROR_RATE, 0.02, 0.04)), RULES, {"A": 0.1}),
+        Soak.begin(["A"], Guardrails(), replace(RULES, checks=5), {"A": 0.1}),
+        Soak.begin(["A"], Guardrails(), RULES, {"A": 0.2}),
+        Soak.begin(["A"], Guardrails(), RULES, {"A": 0.1}, moving=[]),
+    ],
+)
+def test_a_stored_soak_about_something_else_is_refused(other: Soak) -> None:
+    with pytest.raises(ValueError, match="stored soak is about"):
+        other.resumed(soak().as_dict())
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(looks, min_size=1, max_size=12), st.data())
+def test_worse_counts_never_make_a_better_verdict(course: list[Window], data: st.DataObject) -> None:
+    at = data.draw(st.integers(0, len(course) - 1))
+    errors = course[at].errors
+    assert isinstance(errors, Tally)
+    worse = replace(
+        course[at], errors=Tally(min(errors.bad + data.draw(st.integers(1, 5)), errors.total), errors.total)
+    )
+    rules = SoakRules(interval=30, checks=2, requests=50)
+    better_state, worse_state = soak(rules=rules), soak(rules=rules)
+    for number, seen in enumerate(course):
+        better_state = better_state.observe([seen])
+        worse_state = worse_state.observe([worse if number == at else seen])
+        assert worse_state.verdict().decision.rank >= better_state.verdict().decision.rank
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.lists(looks, min_size=1, max_size=4), min_size=1, max_size=6))
+def test_looks_in_the_middle_of_a_window_add_up(course: list[list[Window]]) -> None:
+    """Evidence and counts after each window are those of one look at its end, however often it was looked into."""
+    often, once = soak(), soak()
+    for seen in course:
+        for look in seen[:-1]:
+            often = often.observe([look], closes=False)
+        often = often.observe([seen[-1]])
+        errors, latencies = [look.errors for look in seen], [look.latency for look in seen]
+        flows = [look.throughput for look in seen]
+        whole = Window(
+            "A",
+            sum((each for each in errors if isinstance(each, Tally)), Tally(0, 0)),
+            sum((each for each in latencies if isinstance(each, Histogram)), Histogram(BOUNDS, (0,) * 5)),
+            Throughput(
+                50,
+                sum(each.offered for each in flows if isinstance(each, Throughput)),
+                sum(each.completed for each in flows if isinstance(each, Throughput)),
+                60 * len(seen),
+                60 * len(seen),
+            ),
+            Tally(0, len(seen)),
+        )
+        once = once.observe([whole])
+        assert often.counted.log_evidence == pytest.approx(once.counted.log_evidence, abs=1e-9)
+        assert often.safe.as_dict() == once.safe.as_dict()
+        assert often.courses == once.courses
+
+
+# Throughput
+
+
+def test_work_in_progress_is_not_lost_work() -> None:
+    """Requests of the last window are not due: with long requests the first looks of a soak have no answers at all."""
+    backlog = Backlog()
+    for offered, completed in [(10, 0), (10, 9), (10, 10), (10, 11)]:
+        backlog = backlog.add(offered, completed).close()
+    assert (backlog.due, backlog.late) == (30, 1)
+
+
+@given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50)), max_size=30))
+def test_lateness_never_exceeds_what_is_due_or_falls(course: list[tuple[int, int]]) -> None:
+    backlog = Backlog()
+    for offered, completed in course:
+        following = backlog.add(offered, completed).close()
+        assert backlog.late <= following.late <= backlog.late + following.due - backlog.due
+        backlog = following
+
+
+def test_requests_that_never_return_are_harm() -> None:
+    """They are no errors and have no response time: only demand shows them."""
+    state = soak()
+    for _ in range(2):
+        state = state.observe([window(requests=0, offered=60, completed=0)])
+    verdict = state.verdict()
+    assert (verdict.decision, verdict.reasons[0].source) == (Decision.ROLL_BACK, "throughput")
+
+
+def test_a_cause_that_both_versions_share_is_not_the_package() -> None:
+    state = soak()
+    for _ in range(10):
+        state = state.observe([window(requests=20, offered=60, completed=20, legacy_completed=20)])
+    assert state.verdict().decision is Decision.HOLD  # by the requests only
+    assert state.courses[0].flow.relative == pytest.approx(1.0)
+
+
+def test_at_full_weight_completed_is_compared_with_offered() -> None:
+    state = soak()
+    for _ in range(3):
+        state = state.observe(
+            [window(requests=20, weight=100, offered=60, completed=20, legacy_offered=0, legacy_completed=0)]
+        )
+    assert state.verdict().decision is Decision.ROLL_BACK
+
+
+def test_less_demand_is_no_harm_but_holds() -> None:
+    state = soak()
+    for _ in range(10):
+        seen = window()
+        assert isinstance(seen.throughput, Throughput)
+        state = state.observe([replace(seen, throughput=replace(seen.throughput, expected=400.0))])
+    verdict = state.verdict()
+    assert verdict.decision is Decision.HOLD
+    assert "demand is 30 % of the baseline's for this time" in verdict.decisive[0].text
+
+
+def test_relative_throughput_without_anything_due_is_unknown() -> None:
+    assert Flow().relative is None
+    assert Flow(weight=50, package=Backlog(due=5)).relative is None
+
+
+def test_a_histogram_whose_bounds_change_starts_over() -> None:
+    state = soak().observe([window()])
+    other = Histogram((0.2, 0.3, math.inf), (7, 0, 0))
+    assert state.observe([replace(window(), latency=other)]).courses[0].latency == other
