@@ -10,7 +10,7 @@ Reference: docs/reference/flags.md.
 from causeway.client.firestore import FirestoreSource
 from causeway.client.follow import Follower, Source
 from causeway.client.provider import CausewayProvider
-from causeway.client.routing import Routing, carry, packages, version
+from causeway.client.routing import Routing, carry, packages, routed, version
 from causeway.client.view import Context, Decision, Documents, Reason, View
 
 __all__ = [
@@ -26,5 +26,6 @@ __all__ = [
     "View",
     "carry",
     "packages",
+    "routed",
     "version",
 ]

@@ -7,7 +7,8 @@ so that it survives libraries that decode and encode again.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 from urllib.parse import quote, unquote
@@ -58,6 +59,16 @@ def strip(stack: str, baggage: str) -> str:
     return ",".join(item for item in baggage.split(",") if item.partition("=")[0].strip() != _name(stack))
 
 
+@contextmanager
+def routed(on_package: frozenset[str]) -> Iterator[None]:
+    """Everything within is decided so: for work that goes on after its request, on the versions that began it."""
+    token = _routed.set(on_package)
+    try:
+        yield
+    finally:
+        _routed.reset(token)
+
+
 class Routing:
     """ASGI middleware that fixes the versions for the length of a request.
 
@@ -85,11 +96,8 @@ class Routing:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        token = _routed.set(self._packages(scope))
-        try:
+        with routed(self._packages(scope)):
             await self._app(scope, receive, send)
-        finally:
-            _routed.reset(token)
 
     def _packages(self, scope: Scope) -> frozenset[str]:
         if self._edge:

@@ -1,0 +1,76 @@
+"""Runs the application: `python -m examples.cvplus.app --port 8080 --stack local`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import datetime
+import random
+import time
+
+import uvicorn
+
+from causeway.client import FirestoreSource, Follower
+from examples.cvplus.database import Firestore
+from examples.cvplus.front import application
+from examples.cvplus.runtime import Runtime
+from examples.cvplus.seed import seed
+
+
+def main() -> None:
+    """Serves until SIGTERM; requests under way are finished first."""
+    options = _options()
+    follower = Follower(FirestoreSource(options.stack, options.project))
+    follower.start()
+    try:
+        asyncio.run(_serve(options, follower))
+    except KeyboardInterrupt:
+        pass
+    finally:
+        follower.stop()
+
+
+async def _serve(options: argparse.Namespace, follower: Follower) -> None:
+    from google.cloud import firestore
+
+    client = firestore.AsyncClient(project=options.project)
+    database = Firestore(client)
+
+    async def started() -> None:
+        await seed(database, options.users, (client.document, firestore.GeoPoint))
+
+    runtime = Runtime(
+        database,
+        follower,
+        now=lambda: datetime.datetime.now(datetime.UTC),
+        monotonic=time.monotonic,
+        sleep=asyncio.sleep,
+        chance=random.Random(),
+        pace=options.pace,
+    )
+    served = application(runtime, options.stack, started)
+    config = uvicorn.Config(
+        served,
+        host=options.host,
+        port=options.port,
+        log_level="warning",
+        access_log=False,
+        timeout_keep_alive=60,  # longer than any client's, so that none sends on a connection just being closed
+        timeout_graceful_shutdown=5,
+    )
+    await uvicorn.Server(config).serve()
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m examples.cvplus.app", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8080)
+    parser.add_argument("--stack", default="local", help="whose flags to follow")
+    parser.add_argument("--project", default="demo-cvplus")
+    parser.add_argument("--users", type=int, default=400, help="users to seed an empty database with")
+    parser.add_argument("--pace", type=float, default=1.0, help="1: services take 8-25 ms each; 0: no time at all")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
