@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from causeway.errors import CausewayError
 from standin.gcp.faults import Fault, inject
 from standin.tools import pulumi_tools, schema_cache
 from standin.versions import PULUMI_GCP
@@ -65,16 +66,22 @@ class Environment:
         return {**os.environ, **self.variables()}
 
     def pulumi(self, *arguments: str, cwd: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Runs the CLI in a project's directory, its output as text; raises `CalledProcessError` unless told not to."""
-        return subprocess.run(
+        """Runs the CLI in a project's directory, its output as text.
+
+        Raises `CausewayError` with what the CLI said where it fails, unless told not to check.
+        """
+        done = subprocess.run(
             ["pulumi", *arguments, "--non-interactive"],
             cwd=cwd,
             env=self.process_variables(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            check=check,
         )
+        if check and done.returncode != 0:
+            said = "\n".join(part for part in (done.stdout.strip(), done.stderr.strip()) if part)
+            raise CausewayError(f"pulumi {' '.join(arguments)} ended with exit code {done.returncode}", said)
+        return done
 
     def inject(self, *faults: Fault) -> None:
         """Sets the provider's faults; none clears them."""

@@ -19,7 +19,7 @@ class Project:
     environment: Environment
 
     def pulumi(self, *arguments: str, check: bool = True) -> CompletedProcess[str]:
-        """Raises `CalledProcessError` where the command fails, unless told not to check."""
+        """Raises `CausewayError` where the command fails, unless told not to check."""
         return self.environment.pulumi(*arguments, cwd=self.directory, check=check)
 
     def up(self, check: bool = True, **config: str) -> CompletedProcess[str]:
