@@ -27,6 +27,7 @@ def _findings(stack: Stack, place: Place) -> Iterator[Reason]:
     except CausewayError as error:
         yield _reason(False, "drift", "", f"drift cannot be known: {error.fact}")
     yield _state_kept(stack, place)
+    yield _measured(stack, place)
 
 
 def _state_kept(stack: Stack, place: Place) -> Reason:
@@ -38,6 +39,20 @@ def _state_kept(stack: Stack, place: Place) -> Reason:
     except CausewayError as error:
         return _reason(False, "state", "", f"service state is not kept: {error.fact}")
     return _reason(True, "state", f"state of {', '.join(kept) or 'no service'} is kept and reads back by digest", "")
+
+
+def _measured(stack: Stack, place: Place) -> Reason:
+    """Without legacy's own figures, nobody can tell whether a package is slower."""
+    plan = stack.config.plan
+    following = plan.next(place.position)
+    phase = plan[following.name].phase if following else None
+    services = [name for name, own in stack.config.matrix.phase_of.items() if own == phase]
+    try:
+        lacking = [name for name in services if name not in stack.baselines()]
+    except CausewayError as error:
+        return _reason(False, "baselines", "", f"baselines cannot be read: {error.fact}")
+    bad = f"no fresh baseline of {', '.join(lacking)}; `causeway baseline record` measures them"
+    return _reason(not lacking, "baselines", "baselines of the next phase are fresh", bad)
 
 
 def _reason(holds: bool, source: str, good: str, bad: str) -> Reason:

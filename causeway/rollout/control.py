@@ -69,9 +69,9 @@ def read(store: Store, stack: str) -> Control:
     return Control.of(store.read(path(stack)))
 
 
-def renew(store: Store, stack: str) -> None:
-    """The heartbeat: somebody watches. Needs no lease; raises Unreachable."""
-    _change(store, stack, lambda control, _: replace(control, renewed_at=NOW), ())
+def change(store: Store, stack: str, **fields: Any) -> None:
+    """Change fields that need no lease: the heartbeat (`renewed_at`), maintenance, disarming. Raises Unreachable."""
+    _change(store, stack, lambda control, _: replace(control, **fields), ())
 
 
 def acquire(store: Store, stack: str, holder: str, *, force: bool = False) -> Lease:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,6 @@ from causeway.backup.documents import Database
 from causeway.config import Config, from_file, stack_file
 from causeway.errors import ConfigError
 from causeway.health.baseline_store import load_baselines
-from causeway.health.baselines import Baseline
 from causeway.health.checker import Checker
 from causeway.health.documents import Documents, FirestoreDocuments
 from causeway.health.probing import Probing
@@ -57,6 +57,7 @@ def open_stack(
         application=HttpApplication(config.hooks, clock.sleep),
         notifier=Channels(name, config.notify, folder / "out" / "undelivered.jsonl", clock.now, clock.sleep),
         clock=clock,
+        baselines=lambda: _response_times(config, store, clock.now()),
         tell=tell,
         commit=commit,
         work=work,
@@ -97,7 +98,7 @@ def open_checker(stack: Stack) -> Iterator[Checker]:
             probing,
             allowed_errors=rail.roll_back if (rail := config.guardrails.error_rate) else 1.0,
             now=stack.clock.now,
-            baselines=_baselines(stack),
+            baselines=load_baselines(stack.store.client, stack.name) if isinstance(stack.store, FirestoreStore) else {},
         )
 
 
@@ -117,22 +118,17 @@ def lease(stack: Stack, *, force: bool = False) -> Iterator[tuple[Journal, Heart
 def open_runner(stack: Stack) -> Iterator[Runner]:
     """A runner under the stack's lease."""
     with open_checker(stack) as checker, lease(stack) as (journal, heartbeat):
-        yield Runner(stack, journal, heartbeat, checker, response_times(stack))
+        yield Runner(stack, journal, heartbeat, checker)
 
 
-def response_times(stack: Stack) -> Mapping[str, float]:
+def _response_times(config: Config, store: FirestoreStore, now: datetime.datetime) -> Mapping[str, float]:
     """Legacy's response time in seconds, at the guardrail's quantile, of the services whose baseline still counts."""
-    rail = stack.config.guardrails.response_time
+    rail = config.guardrails.response_time
     if rail is None or rail.quantile is None:
         return {}
-    now, most = stack.clock.now(), stack.config.baseline.max_age
-    found = _baselines(stack)
-    return {name: each.response_time(rail.quantile).value for name, each in found.items() if not each.stale(now, most)}
-
-
-def _baselines(stack: Stack) -> dict[str, Baseline]:
-    assert isinstance(stack.store, FirestoreStore)
-    return load_baselines(stack.store.client, stack.name)
+    found = load_baselines(store.client, config.stack)
+    fresh = {name: each for name, each in found.items() if not each.stale(now, config.baseline.max_age)}
+    return {name: each.response_time(rail.quantile).value for name, each in fresh.items()}
 
 
 def _documents(config: Config) -> Documents | None:

@@ -17,13 +17,15 @@ from causeway.model.moves import Direction, Place, Standing
 from causeway.model.order import order
 from causeway.model.plan import Position
 from causeway.model.verdict import Decision, Verdict
-from causeway.rollout import actions, checkpoint, rollback, settle
+from causeway.rollout import actions, checkpoint, rollback, settle, triggers
 from causeway.rollout import journal as journals
 from causeway.rollout.gate import unjudged
 from causeway.rollout.heartbeat import Heartbeat
 from causeway.rollout.journal import Journal, Record, State
 from causeway.rollout.soaking import Observer, soak
 from causeway.rollout.stack import Stack
+
+_BY_HAND = "`causeway rollback` sends it back by hand; `causeway arm` arms the triggers again."
 
 
 class RolledBack(CausewayError):
@@ -34,16 +36,12 @@ class RolledBack(CausewayError):
 
 @dataclass
 class Runner:
-    """One runner of one stack, under its lease.
-
-    `baselines` has legacy's response time quantile in seconds by service. `on_look` sees every look and verdict.
-    """
+    """One runner of one stack, under its lease. `on_look` sees every look and verdict."""
 
     stack: Stack
     journal: Journal
     heartbeat: Heartbeat
     observer: Observer
-    baselines: Mapping[str, float]
     on_look: Callable[[Place, Look, Verdict], None] = lambda place, look, verdict: None
     _standing: Standing | None = field(default=None, init=False)
 
@@ -145,6 +143,7 @@ class Runner:
                 return record
             record = self.journal.advance(record, State.APPLIED, "found applied after a crash")
         if record.state is State.APPLIED:
+            triggers.install(self.stack.store, self.stack.config)
             done = actions.perform(self.stack.application, self.stack.config.plan, self._position(record))
             for each in done:
                 self.stack.say("acted", f"{each['action']} of {each['service']}: {_said(each)}", record.there)
@@ -157,7 +156,7 @@ class Runner:
             self.stack,
             place,
             self.observer,
-            self.baselines,
+            self.stack.baselines(),
             self._moving(record),
             confirmed=", ".join(f"{a['action']} of {a['service']} confirmed" for a in record.facts.get("actions", ()))
             or "the stack update was applied",
@@ -188,6 +187,10 @@ class Runner:
 
     def _roll_back(self, record: Record, verdict: Verdict) -> None:
         """Send traffic back on the verdict's evidence; the step that brought it here ends with that verdict."""
+        why_not = triggers.disarmed(self.stack.control(), self.stack.clock.now())
+        triggers.fired(self.stack, record.there.position, verdict, why_not or f"rollback at level {verdict.level}")
+        if why_not:
+            raise Held(f"{verdict.decisive[0].text}; the triggers are {why_not}", "traffic stays where it is", _BY_HAND)
         self.journal.advance(record, State.DONE, "rolled back")
         request = rollback.Request(
             level=verdict.level or 1,

@@ -52,8 +52,9 @@ class Event:
 class Stack:
     """A stack and its surroundings.
 
-    `file` is the stack file; `commit` records each move of it in git. `keep_state` saves a service's state and reads
-    it back; false where config names no state of it.
+    `file` is the stack file; `commit` records each move of it in git. `baselines` reads legacy's response time in
+    seconds, at the guardrail's quantile, of the services whose baseline still counts. `keep_state` saves a service's
+    state and reads it back; false where config names no state of it.
     """
 
     config: Config
@@ -64,6 +65,7 @@ class Stack:
     notifier: Notifier
     clock: Clock = Clock()
     tell: Callable[[Event], None] = lambda event: None
+    baselines: Callable[[], Mapping[str, float]] = dict
     keep_state: Callable[[str, Place], bool] = lambda service, place: False
     commit: bool = False
     work: Path = Path(".local/work")
