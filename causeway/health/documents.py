@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from causeway.backup.connection import Connection
 
-_PAGE = 1000
-
 
 class Documents(Protocol):
     """Collections by path (`user_cvs`, or `users/42/cvs` for a subcollection). May raise CausewayError."""
@@ -32,8 +30,9 @@ class Documents(Protocol):
 class FirestoreDocuments:
     """`Documents` of the database that `connection` speaks to. Raises Unreachable where it does not answer."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, page: int = 1000) -> None:
         self._connection = connection
+        self._page = page
 
     def digests(self, collection: str, ignore: Collection[str] = ()) -> Mapping[str, str]:
         return {_id(each): digest(each, ignore) for each in self._list(collection)}
@@ -51,9 +50,10 @@ class FirestoreDocuments:
         parent, _, name = collection.rpartition("/")
         root = self._connection.database.root
         request = ListDocumentsRequest.pb()(
-            parent=f"{root}/{parent}" if parent else root, collection_id=name, page_size=_PAGE
+            parent=f"{root}/{parent}" if parent else root, collection_id=name, page_size=self._page
         )
-        request.mask.field_paths.extend(_path(each) for each in fields)
+        if fields:  # a mask that is there but empty asks for no field at all
+            request.mask.field_paths.extend(_path(each) for each in fields)
         while True:
             answer = self._connection.call("ListDocuments", request.SerializeToString())
             page = ListDocumentsResponse.pb().FromString(answer)
