@@ -57,7 +57,9 @@ def missed_run(job: str, within_s: int, severity: Severity = Severity.ERROR) -> 
     succeeded = f'run_googleapis_com:job_completed_execution_count{{job_name="{job}",result="succeeded"}}'
     return Alert(
         name=f"missed-{job}",
-        title=f"{job} has not succeeded for {within_s // 60} min",
+        title=f"{job} has not succeeded for {within_s // 60} min"
+        if within_s < 7_200
+        else f"{job} has not succeeded for {within_s // 3_600} h",
         text=f"The scheduled job {job} did not finish in time. What it protects is older than it should be: "
         f"read the job's executions, start it by hand, and move nothing forward until it has succeeded.",
         query=f"(sum(increase({succeeded}[{within_s}s])) or vector(0)) < 1",
