@@ -42,8 +42,8 @@ def _lines(certificate: Certificate) -> Iterator[str]:
         yield 'subgraph dependencies["do not migrate"]'
         yield from (f'  {ids[name]}["{mermaid(name)}"]:::dependency' for name in matrix.dependencies)
         yield "end"
-    yield from _interactions(certificate, ids)
     yield from _STYLES
+    yield from _interactions(certificate, ids)
 
 
 def _interactions(certificate: Certificate, ids: Mapping[str, str]) -> Iterator[str]:
