@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import random
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import httpx
+import uvloop
 
 from examples.cvplus.front import FAILED_HEADER, FAULT_HEADER, PACKAGE_HEADER
 from examples.cvplus.report import Record, summarise
@@ -24,15 +26,22 @@ from examples.cvplus.seed import user
 #: Every so many requests one starts a job.
 JOB_EVERY = 20
 TIMEOUT_S = 10.0
+#: A pool of connections searches all of them at every request; many small pools cost less than one large.
+CLIENTS = 32
 
 
 class Load:
     """The traffic of `users` users at `rate` requests a second."""
 
     def __init__(
-        self, client: httpx.AsyncClient, users: int, rate: float, chance: random.Random, now: Callable[[], float]
+        self,
+        clients: Sequence[httpx.AsyncClient],
+        users: int,
+        rate: float,
+        chance: random.Random,
+        now: Callable[[], float],
     ) -> None:
-        self._client = client
+        self._clients = clients
         self._rate = rate
         self._chance = chance
         self._now = now
@@ -60,7 +69,8 @@ class Load:
         method = "POST" if self._sent % JOB_EVERY == 0 else "GET"
         at, begun = self._now(), time.perf_counter()
         try:
-            answer = await self._client.request(method, f"/cv/{name}/improvements")
+            client = self._clients[hash(name) % len(self._clients)]
+            answer = await client.request(method, f"/cv/{name}/improvements")
             record = _record(at, name, time.perf_counter() - begun, answer)
         except httpx.HTTPError as error:
             record = Record(at, name, 0, time.perf_counter() - begun, error=repr(error))
@@ -91,12 +101,17 @@ async def _main(options: argparse.Namespace) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    limits = httpx.Limits(max_connections=200, max_keepalive_connections=200, keepalive_expiry=30)
-    async with httpx.AsyncClient(base_url=options.url, timeout=TIMEOUT_S, limits=limits) as client:
-        load = Load(client, options.users, options.rate, random.Random(options.seed), time.time)
+    async with contextlib.AsyncExitStack() as open_clients:
+        clients = [await open_clients.enter_async_context(_client(options.url)) for _ in range(CLIENTS)]
+        load = Load(clients, options.users, options.rate, random.Random(options.seed), time.time)
         await load.run(stop, options.seconds)
     options.report.parent.mkdir(parents=True, exist_ok=True)
     options.report.write_text(json.dumps(summarise(load.records), indent=1) + "\n")
+
+
+def _client(url: str) -> httpx.AsyncClient:
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=16, keepalive_expiry=30)
+    return httpx.AsyncClient(base_url=url, timeout=TIMEOUT_S, limits=limits, verify=False, trust_env=False)
 
 
 def main() -> None:
@@ -108,7 +123,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, help="how long; otherwise until SIGTERM")
     parser.add_argument("--report", type=Path, required=True, help="where the figures go, as JSON")
     parser.add_argument("--seed", type=int, default=1, help="of the order in which users come")
-    asyncio.run(_main(parser.parse_args()))
+    uvloop.run(_main(parser.parse_args()))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from typing import Any
@@ -49,8 +48,8 @@ class Mesh:
         self,
         metrics: Metrics,
         faults: Faults,
-        open_gate: Callable[[str], bool] = lambda _service: True,
-        clock: Callable[[], float] = time.perf_counter,
+        open_gate: Callable[[str], bool],
+        clock: Callable[[], float],
     ) -> None:
         self._metrics = metrics
         self._faults = faults

@@ -29,7 +29,7 @@ class Metrics:
     """The series of one process, in a registry of its own."""
 
     def __init__(self) -> None:
-        disable_created_metrics()  # one more series beside each, which nobody reads
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # one more series beside each, which nobody reads
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self.requests = Counter(

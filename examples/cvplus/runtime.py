@@ -103,7 +103,7 @@ class Runtime:
         self.metrics = Metrics()
         self.faults = Faults(chance, sleep)
         self.toggles: dict[str, Any] = {}
-        self.mesh = Mesh(self.metrics, self.faults, lambda name: name not in TOGGLED or bool(self.toggles.get(name)))
+        self.mesh = Mesh(self.metrics, self.faults, self._open, monotonic)
         self.requests = Requests(sleep)
         self.cache = DualWrite(
             cache.CollectionStore(database, cache.LEGACY, monotonic),
@@ -182,6 +182,9 @@ class Runtime:
             for provider in providers:
                 versions = tuple(Version) if provider in SERVICES else (Version.LEGACY,)
                 self.metrics.declare_edge(consumer, provider, versions)
+
+    def _open(self, service: str) -> bool:
+        return service not in TOGGLED or bool(self.toggles.get(service))
 
     def _label(self, service: str) -> str:
         return f"1.0.{self.builds[service]}"
