@@ -117,11 +117,13 @@ class Processes:
     """Named processes that live as long as this context; logs go to `logs/<name>.log`.
 
     Inside the context SIGTERM and SIGHUP end the program the way Ctrl-C does, by an exception, so that leaving stops
-    everything in reverse order. May be entered from any thread; signals are handled only where it is the main one.
+    everything in reverse order. May be used from any thread, so also by `asyncio.to_thread`; signals are handled only
+    where it is entered in the main one.
     """
 
     logs: Path
     _running: dict[str, Running] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
     _watcher: subprocess.Popen[str] | None = None
     _handlers: dict[int, Callable[[int, FrameType | None], object] | int | None] = field(default_factory=dict)
 
@@ -161,7 +163,7 @@ class Processes:
         if name in self._running:
             raise ValueError(f"a process '{name}' is running already")
         log = self.logs / f"{name}.log"
-        with log.open("wb") as output:
+        with log.open("wb") as output, _deferred():
             process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -171,8 +173,8 @@ class Processes:
                 cwd=cwd,
                 start_new_session=True,
             )
-        self._watch(f"+{process.pid}")
-        running = self._running[name] = Running(name, process, log)
+            running = self._running[name] = Running(name, process, log)
+            self._watch(f"+{process.pid}")
         try:
             if ready is not None:
                 wait_until(ready, running.alive, name, log, within_s)
@@ -195,8 +197,8 @@ class Processes:
         self._watch(f"-{running.pid}")
 
     def stop_all(self) -> None:
-        """Everything, last started first. Another Ctrl-C meanwhile changes nothing: it takes 5 s a process at most."""
-        with _undisturbed():
+        """Everything, last started first. Another Ctrl-C waits until it is done: 5 s a process at most."""
+        with _deferred():
             for name in reversed(list(self._running)):
                 self.stop(name)
             if self._watcher is not None and self._watcher.stdin is not None:
@@ -205,13 +207,13 @@ class Processes:
                 self._watcher = None
 
     def _watch(self, line: str) -> None:
-        if self._watcher is None:
-            self._watcher = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", _WATCHER], stdin=subprocess.PIPE, text=True, start_new_session=True
-            )
-        assert self._watcher.stdin is not None
-        self._watcher.stdin.write(f"{line}\n")
-        self._watcher.stdin.flush()
+        with self._lock:
+            if self._watcher is None:
+                command = [sys.executable, "-I", "-S", "-c", _WATCHER]
+                self._watcher = subprocess.Popen(command, stdin=subprocess.PIPE, text=True, start_new_session=True)
+            assert self._watcher.stdin is not None
+            self._watcher.stdin.write(f"{line}\n")
+            self._watcher.stdin.flush()
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
@@ -235,15 +237,20 @@ def _signal_group(group: int, number: signal.Signals) -> None:
 
 
 @contextlib.contextmanager
-def _undisturbed() -> Iterator[None]:
+def _deferred() -> Iterator[None]:
+    """Signals that would end the program wait until this is through; then the first of them does."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    arrived: list[int] = []
     handlers = {
-        number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        number: signal.signal(number, lambda number, _: arrived.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     }
     try:
         yield
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
+        if arrived:
+            signal.raise_signal(arrived[0])

@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from standin.environment import Environment
 from standin.processes import Processes, free_port, listening
 from standin.tools import emulator_command
+
+
+# A deadline per example measures how busy the machine is, not the code.
+hypothesis.settings.register_profile("causeway", deadline=None)
+hypothesis.settings.load_profile("causeway")
 
 
 @pytest.fixture(scope="session")

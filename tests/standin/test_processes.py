@@ -9,6 +9,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -86,6 +87,33 @@ def test_no_signal_leaves_anything(tmp_path: Path, number: signal.Signals) -> No
     os.kill(supervisor.pid, number)
     supervisor.wait(timeout=15)
     assert eventually(lambda: all(gone(pid) for pid in pids))
+
+
+def test_a_signal_that_arrives_while_a_process_is_being_started_does_not_lose_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prevents an orphan when Ctrl-C hits between the start of a process and its registration."""
+    pids: list[int] = []
+    start = subprocess.Popen
+
+    def interrupted(*arguments: object, **options: object) -> object:
+        process = start(*arguments, **options)  # type: ignore[call-overload]
+        pids.append(process.pid)
+        signal.raise_signal(signal.SIGTERM)
+        return process
+
+    monkeypatch.setattr(subprocess, "Popen", interrupted)
+    with pytest.raises(SystemExit), Processes(tmp_path) as processes:
+        processes.start("app", SLEEPER)
+    assert pids
+    assert all(gone(pid) for pid in pids)
+
+
+def test_processes_start_side_by_side_from_threads(tmp_path: Path) -> None:
+    with Processes(tmp_path) as processes, ThreadPoolExecutor(8) as pool:
+        running = list(pool.map(lambda n: processes.start(f"p{n}", SLEEPER), range(8)))
+        assert all(one.alive() for one in running)
+    assert all(gone(one.pid) for one in running)
 
 
 def test_stubborn_processes_and_their_children_are_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
