@@ -12,7 +12,6 @@ from standin.environment import Environment
 from standin.processes import Processes, free_port, listening
 from standin.tools import emulator_command
 
-
 # A deadline per example measures how busy the machine is, not the code.
 hypothesis.settings.register_profile("causeway", deadline=None)
 hypothesis.settings.load_profile("causeway")
