@@ -64,4 +64,4 @@ class FlagSet(pulumi.ComponentResource):
         )
         # From what was written, never from what was asked for: an output of the latter runs ahead of a failed write.
         position = self.document.fields.apply(lambda fields: read_fields(fields)[1])
-        self.register_outputs({"position": position, "update_time": self.document.update_time})
+        self.register_outputs({"position": position})

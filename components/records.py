@@ -38,10 +38,10 @@ class Collection:
 
 
 COLLECTIONS = (
-    Collection("service_state_backups", (("service", "-taken_at"),)),
+    Collection("service_state_backups", (("stack", "service", "-taken_at"),)),
     Collection("migration_checkpoints", (("stack", "-seq"),)),
     Collection("rollback_triggers", (("stack", "-seq"),)),
-    Collection("performance_baselines", (("service", "-recorded_at"),)),
+    Collection("performance_baselines", (("stack", "service", "-until"),)),
 )
 
 
