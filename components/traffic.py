@@ -20,7 +20,11 @@ class UrlMapSplit:
 
 @dataclass(frozen=True, slots=True)
 class CloudRunSplit:
-    """An existing Cloud Run service whose revisions are the versions. Only its traffic is taken over."""
+    """An existing Cloud Run service whose revisions are the versions. Only its traffic is taken over.
+
+    It enters the stack by `pulumi import`, once (docs/reference/resources.md): a resource option would demand that the
+    service already had the traffic which is wanted.
+    """
 
     service: str
     run_service: str
@@ -91,7 +95,6 @@ class Traffic(pulumi.ComponentResource):
             deletion_policy="ABANDON",
             opts=pulumi.ResourceOptions(
                 parent=self,
-                import_=f"projects/{project}/locations/{split.location}/services/{split.run_service}",
                 ignore_changes=["template", "annotations", "labels", "client", "clientVersion", "ingress", "scaling"],
                 retain_on_delete=True,
             ),
