@@ -6,33 +6,23 @@ databases. The instant is the commit time of the heartbeat's write, so it comes 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
 
 from causeway.backup.connection import Connection
-from causeway.backup.documents import relative_path
-from causeway.backup.stream_block import CONTROL, Block, Known, Version, group_of
-from causeway.backup.stream_verify import covered, everything
+from causeway.backup.stream_block import Block, Known, Selection, Version, group_of
+from causeway.backup.stream_log import name_and_time
+from causeway.backup.stream_verify import read
 
 
-def poll(connection: Connection, known: Known, collections: Iterable[str], at: datetime) -> Block:
+def poll(connection: Connection, known: Known, selection: Selection, at: datetime) -> Block:
     """The block that leads from `known` to the database at `at`.
 
     Raises:
         Unreachable: the database does not answer, or not to the end; nothing of it may be used.
     """
-    selected = tuple(collections)
-    seen = {document.name: _version(document, known) for document in everything(connection, at)}
-    groups = covered((relative_path(name) for name in seen), selected) | known.groups.keys() | {CONTROL}
-    kept = {name: version for name, version in seen.items() if group_of(name) in groups}
-    return Block(at, b"", known.difference(kept, groups))
-
-
-def _version(document: Any, known: Known) -> Version:
-    """The document's version; its content only where it is not the known one."""
-    stamp = document.update_time
-    updated = stamp.seconds * 1_000_000 + stamp.nanos // 1000
-    if known.of(group_of(document.name)).get(document.name) == updated:
-        return Version(updated, b"")
-    return Version(updated, document.SerializeToString())
+    seen: dict[str, Version | None] = {}
+    for document in read(connection, selection, at):
+        name, updated = name_and_time(document)
+        unchanged = known.of(group_of(name)).get(name) == updated
+        seen[name] = Version(updated, b"" if unchanged else document)  # what is the same is not kept in memory
+    return Block(at, b"", known.difference(seen, list(known.groups)))

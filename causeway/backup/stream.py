@@ -8,27 +8,26 @@ from __future__ import annotations
 import fcntl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
 from causeway.backup.archive import Archive
 from causeway.backup.connection import Connection
-from causeway.backup.documents import relative_path
 from causeway.backup.listen import Relisten
 from causeway.backup.listen_source import Listener
 from causeway.backup.poll import poll
-from causeway.backup.stream_block import CONTROL
+from causeway.backup.queries import server_time
+from causeway.backup.stream_block import CONTROL, Selection
 from causeway.backup.stream_guard import Refused, Sentinel, beat, confirm, plant
 from causeway.backup.stream_keeper import Keeper
 from causeway.backup.stream_log import StreamLog
 from causeway.backup.stream_state import default_spool, state_at
 from causeway.backup.stream_status import StreamStatus
-from causeway.backup.stream_verify import compare, covered, everything, miscounts
+from causeway.backup.stream_verify import Miscounts, compare, groups_in, miscounts, read
 from causeway.errors import ConfigError, Conflict, IntegrityError, Unreachable
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -93,6 +92,7 @@ class Stream:
             )
         self._archive = archive
         self._settings = settings
+        self._selection = Selection(settings.collections)
         self._spool = place
         self._connect = connect or (lambda: Connection.open(archive.database))
         self._monotonic = monotonic
@@ -185,8 +185,8 @@ class Stream:
         self.status.began = log.backup.read_time if log.backup else None
         self.status.durable = position.durable.read_time if position.durable else None
         self.status.verified = position.verified
-        self.status.documents = sum(position.known.counts().values())
-        return Keeper(log, sentinel, self.status, self._monotonic)
+        self.status.documents = sum(self._selection.counts(position.known.tally).values())
+        return Keeper(log, self._selection, sentinel, self.status, self._monotonic)
 
     def _sentinel(self, connection: Connection, log: StreamLog) -> Sentinel:
         """The archive's sentinel, read back; a new one for an archive that has no stream yet."""
@@ -265,10 +265,9 @@ class _Session:
 
     def _listen(self) -> None:
         stream, keeper = self._stream, self._keeper
-        stream._groups |= frozenset(self._settings.collections) | frozenset(keeper.known.counts())
-        if keeper.standing() is None:
-            names = everything(self._connection, names_only=True)
-            stream._groups |= covered((relative_path(d.name) for d in names), self._settings.collections) - {CONTROL}
+        stream._groups |= frozenset(self._settings.collections) | (frozenset(keeper.known.groups) - {CONTROL})
+        if stream._anew or keeper.standing() is None:
+            stream._groups |= groups_in(self._connection, stream._selection, server_time(self._connection))
         durable = keeper.log.position.durable
         token = durable.token if durable else b""
         self._listener = Listener(self._connection, stream._groups, keeper.known, token, anew=stream._anew)
@@ -280,7 +279,7 @@ class _Session:
         while not self._over.is_set():
             began = self._stream._monotonic()
             at = _EPOCH + timedelta(microseconds=self._send_beat())
-            self._keeper.take(poll(self._connection, self._keeper.known, self._settings.collections, at), self._recount)
+            self._keeper.take(poll(self._connection, self._keeper.known, self._stream._selection, at), self._recount)
             self._over.wait(max(0.0, self._settings.poll - (self._stream._monotonic() - began)))
 
     def _send_beat(self) -> int:
@@ -297,35 +296,35 @@ class _Session:
         if self._settings.source is Source.LISTEN and silent > self._settings.silence:
             raise Silent(f"no echo of the heartbeat for {silent:.1f} s")
 
-    def _recount(self, counts: Any, at: datetime) -> dict[str, tuple[int, int]]:
+    def _recount(self, counts: Mapping[str, int], at: datetime) -> Miscounts:
         return miscounts(self._connection, counts, at)
 
     def _count(self) -> None:
+        """Move the verified watermark, if an independent count agrees."""
         standing = self._keeper.standing()
-        if standing is not None and standing.read_time != self._stream.status.verified:
-            self._keeper.verified(standing, self._recount(standing.counts, standing.read_time))
+        if standing is None or standing.read_time == self._stream.status.verified:
+            return
+        wrong = self._recount(standing.counts, standing.read_time)
+        if wrong:
+            self._look_for_groups(standing.read_time)
+        self._keeper.verified(standing, wrong)
 
     def _digest(self) -> None:
-        """Compare every document, and find collections that have appeared below the selected ones."""
+        """Compare every document's digest."""
         standing = self._keeper.standing()
         if standing is None:
             return
-        state = state_at(self._stream._archive, standing.read_time, self._stream._spool)
-        paths: set[str] = set()
-        groups = frozenset(standing.counts)
-        comparison = compare(state.documents, _noting(everything(self._connection, standing.read_time), paths), groups)
-        if not comparison.agrees:
-            wrong = len(comparison.missing) + len(comparison.extra) + len(comparison.differing)
-            self._keeper.differ(standing, wrong)
-        self._keeper.digested(standing)
-        found = covered(paths, self._settings.collections) - {CONTROL}
-        if self._settings.source is Source.LISTEN and not found <= self._stream._groups:
-            self._stream._groups |= found
-            raise _Reopen
+        selection, at = self._stream._selection, standing.read_time
+        state = state_at(self._stream._archive, at, self._stream._spool)
+        comparison = compare(state.documents, read(self._connection, selection, at), selection)
+        if comparison.wrong:
+            self._look_for_groups(at)
+        self._keeper.digested(standing, comparison.wrong)
 
-
-def _noting(documents: Iterator[Any], paths: set[str]) -> Iterator[Any]:
-    """The documents, noting the collection path of each on the way."""
-    for document in documents:
-        paths.add(relative_path(document.name))
-        yield document
+    def _look_for_groups(self, at: datetime) -> None:
+        """A collection that has appeared below a selected one is no disagreement; it has to be listened to as well."""
+        if self._settings.source is Source.LISTEN:
+            found = groups_in(self._connection, self._stream._selection, at)
+            if not found <= self._stream._groups:
+                self._stream._groups |= found
+                raise _Reopen

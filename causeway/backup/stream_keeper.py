@@ -9,15 +9,14 @@ from datetime import datetime
 
 from causeway.backup import times
 from causeway.backup.listen import Relisten
-from causeway.backup.stream_block import CONTROL, Block, Known, Version, group_of
+from causeway.backup.stream_block import Block, Known, Selection, Version
 from causeway.backup.stream_guard import Refused, Sentinel, judge
 from causeway.backup.stream_log import StreamLog
 from causeway.backup.stream_status import StreamStatus
+from causeway.backup.stream_verify import Miscounts, in_words
 
-Miscounts = Mapping[str, tuple[int, int]]
-"""Collection ids whose counts disagree: (in the archive, in the database)."""
 Recount = Callable[[Mapping[str, int], datetime], Miscounts]
-"""Asks the database how many documents each collection id holds at an instant."""
+"""Asks the database whether it holds so many documents at an instant, by collection."""
 
 _MASS_SHARE = 0.2
 _MASS_LEAST = 50
@@ -26,7 +25,7 @@ _KEPT_BEATS = 64
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A durable watermark and the documents per collection id at it."""
+    """A durable watermark and the documents by collection at it (`Selection.counts`)."""
 
     read_time: datetime
     counts: Mapping[str, int]
@@ -36,9 +35,15 @@ class Keeper:
     """The one place where a block becomes part of the archive; safe to use from several threads."""
 
     def __init__(
-        self, log: StreamLog, sentinel: Sentinel, status: StreamStatus, monotonic: Callable[[], float]
+        self,
+        log: StreamLog,
+        selection: Selection,
+        sentinel: Sentinel,
+        status: StreamStatus,
+        monotonic: Callable[[], float],
     ) -> None:
         self.log = log
+        self.selection = selection
         self.sentinel = sentinel
         self.status = status
         self._monotonic = monotonic
@@ -56,7 +61,7 @@ class Keeper:
         """The durable watermark with its counts; None before the base."""
         with self._lock:
             durable = self.log.position.durable
-            return Standing(durable.read_time, self.known.counts()) if durable else None
+            return Standing(durable.read_time, self.selection.counts(self.known.tally)) if durable else None
 
     def sent(self, updated: int, at: float) -> None:
         """A heartbeat was sent at `at` (monotonic) and got this update time; its echo is awaited."""
@@ -74,30 +79,23 @@ class Keeper:
             Unreachable: the disk does not take it.
         """
         judge(block, self.known, self.sentinel)
-        data = {name: version for name, version in block.changes.items() if group_of(name) != CONTROL}
+        data = {name: version for name, version in block.changes.items() if name in self.selection}
         durable = self.log.position.durable
         if durable is not None and block.read_time < durable.read_time:
             raise Relisten(f"a block of {times.text(block.read_time)} came behind {times.text(durable.read_time)}")
         self._second_look(data, block.read_time, recount)
         with self._lock:
             self.log.commit(replace(block, changes=data))
-            control = {name: version for name, version in block.changes.items() if name not in data}
-            self.known.apply(control)
+            self.known.apply({name: version for name, version in block.changes.items() if name not in data})
             self._account(block.read_time, len(data))
-            self._hear(control.get(self.sentinel.heartbeat))
+            self._hear(block.changes.get(self.sentinel.heartbeat))
 
     def _second_look(self, changes: Mapping[str, Version | None], at: datetime, recount: Recount) -> None:
         """A mass deletion is believed only if an independent count at the same instant says the same."""
-        counts = self.known.counts()
         removals = sum(version is None for version in changes.values())
-        if removals < _MASS_LEAST or removals < _MASS_SHARE * sum(counts.values()):
+        if removals < _MASS_LEAST or removals < _MASS_SHARE * sum(self.known.tally.values()):
             return
-        for name, version in changes.items():
-            group = group_of(name)
-            if version is None:
-                counts[group] -= 1
-            elif name not in self.known.of(group):
-                counts[group] = counts.get(group, 0) + 1
+        counts = self.selection.counts(self.known.tally_after(changes))
         if wrong := recount(counts, at):
             raise Relisten(f"{removals} deletions came which a count at the same instant denies: {in_words(wrong)}")
 
@@ -105,7 +103,7 @@ class Keeper:
         status = self.status
         status.began = self.log.backup.read_time if self.log.backup else None
         status.durable = read_time
-        status.documents = sum(self.known.counts().values())
+        status.documents = sum(self.selection.counts(self.known.tally).values())
         status.changes += changes
         status.blocks += 1
         status.state, status.trouble = "running", ""
@@ -134,14 +132,17 @@ class Keeper:
             self.log.verify(standing.read_time)
             self.status.verified = standing.read_time
 
-    def differ(self, standing: Standing, names: int) -> None:
-        """A comparison by digest found this many documents that are not what the archive says; raises as `verified`."""
-        with self._lock:
-            self.known.doubt()
-        self._disagree(f"{names} documents differ by digest at {times.text(standing.read_time)}")
+    def digested(self, standing: Standing, wrong: int) -> None:
+        """Take the result of a comparison by digest, `wrong` documents of which are not what the archive says.
 
-    def digested(self, standing: Standing) -> None:
-        """A comparison by digest found every document equal."""
+        Raises:
+            Relisten: some are, for the first time: all are written again.
+            Refused: some still are after that.
+        """
+        if wrong:
+            with self._lock:
+                self.known.doubt()
+            self._disagree(f"{wrong} documents differ by digest at {times.text(standing.read_time)}")
         with self._lock:
             self._disagreed = False
             self.status.digested = standing.read_time
@@ -155,8 +156,3 @@ class Keeper:
             "the archive cannot be shown to hold what the database holds; the verified watermark stays where it is",
             "take a snapshot (`causeway backup snapshot`), then begin again with `causeway backup stream --anew`",
         )
-
-
-def in_words(wrong: Miscounts) -> str:
-    """Counts that disagree, for people."""
-    return ", ".join(f"{group} {kept} here, {found} there" for group, (kept, found) in sorted(wrong.items()))

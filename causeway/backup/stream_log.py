@@ -22,7 +22,7 @@ from causeway.backup.documents import DOCUMENT, digest
 from causeway.backup.openlog import OpenLog, encode_block
 from causeway.backup.records import Kind, Record
 from causeway.backup.segments import SEGMENT_BYTES
-from causeway.backup.stream_block import Block, Known, Version, group_of
+from causeway.backup.stream_block import Block, Known, Version
 
 _MARK: Any = _firestore.TargetChange.pb()
 _DELETE: Any = _write.DocumentDelete.pb()
@@ -47,11 +47,9 @@ class Position:
     def take(self, record: Record) -> None:
         """Move on by one record of a log or segment that ends with a watermark or a note."""
         if record.kind is Kind.DOCUMENT:
-            name, updated = name_and_time(record.message)
-            self.known.of(group_of(name))[name] = updated
+            self.known.put(*name_and_time(record.message))
         elif record.kind is Kind.DELETE:
-            name = _DELETE.FromString(record.payload).document
-            self.known.of(group_of(name)).pop(name, None)
+            self.known.drop(deleted_name(record))
         elif record.kind is Kind.WATERMARK:
             self.durable = read_mark(record)
         elif record.kind is Kind.VERIFIED:

@@ -64,7 +64,7 @@ class Faults:
 
     freeze: bool = False  # connections stay, nothing is sent
     drop_deletes: bool = False  # deletions are swallowed
-    drop_heartbeats: bool = False
+    drop_updates: bool = False  # changes are swallowed, except of the stream's own documents
     deletes_as: str = "turns"  # delete | remove | ids: how a deletion is told; turns: one after the other
     expired: bool = False  # tokens are too old: RESET follows ADD
 
@@ -388,7 +388,7 @@ class _Listening:
         for name, document in latest.items():
             if document is None:
                 yield from self.gone(name, target.id, at)
-            elif not (self.server.faults.drop_heartbeats and name.endswith("-heartbeat")):
+            elif not self.server.faults.drop_updates or target.group == "causeway_stream":
                 yield document_change(document, target.id)
 
     def gone(self, name: str, target: int, at: int) -> Iterable[bytes]:

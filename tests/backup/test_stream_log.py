@@ -118,7 +118,7 @@ def test_segments_are_sealed_and_found_again(tmp_path: Path) -> None:
     backup = archive.backups()[0]
     assert len(backup.segments) > 3 and backup.exact_until is not None
     again = opened(archive, tmp_path)
-    assert again.position.known.counts() == {"recommendations": 15, "user_cvs": 15}
+    assert again.position.known.tally == {"recommendations": 15, "user_cvs": 15}
     assert kept_at(archive, instant(done)) == model.data_at(instant(done))
     again.close()
 
@@ -196,7 +196,7 @@ def test_torn_tails_at_every_length_are_recovered(tmp_path: Path) -> None:
         path.write_bytes(whole[:length])
         again = opened(archive, tmp_path, segment_bytes=10**9)
         assert again.position.durable is not None and again.position.durable.read_time == instant(first)
-        assert again.position.known.counts() == {"user_cvs": 1}
+        assert again.position.known.tally == {"user_cvs": 1}
         again.close()
         assert path.stat().st_size == size
 
