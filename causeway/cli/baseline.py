@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from causeway.cli.common import config_of, config_option, json_option, print_json, quietly, rich_console, stack_option
-from causeway.errors import ConfigError
+from causeway.errors import ConfigError, Exit
 
 if TYPE_CHECKING:
     from google.cloud.firestore import Client
@@ -82,8 +82,10 @@ def record(
     for each in found.values():
         save_baseline(client, config.stack, each)
     if as_json:
-        print_json({name: as_document(each) for name, each in found.items()})
-    elif found:
+        kept = {name: as_document(each) for name, each in found.items()}
+        print_json({"baselines": kept, "refused": refused and refused.as_dict()})
+        click.get_current_context().exit(refused.code if refused else Exit.OK)
+    if found:
         click.echo(baselines(found, q, datetime.now(UTC), config.baseline.max_age), nl=False)
     if refused is not None:
         raise refused

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 
 import pytest
+from hypothesis import settings
 
 
 def tool(name: str) -> str:
@@ -22,3 +23,8 @@ def promtool() -> str:
 @pytest.fixture(scope="session")
 def prometheus() -> str:
     return tool("prometheus")
+
+
+# What is slow on a busy machine is no failure.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
