@@ -1,6 +1,7 @@
-"""Circuit breaker states: kept in legacy's own collection until they are handed over to a shared, versioned document.
+"""Circuit breaker states: a document each, as legacy keeps them, until they are handed over to one shared document.
 
-Within the process both versions use the same records; `flush` writes them to wherever they belong at the time.
+The shared document carries its schema's version. Within the process both versions use the same records; `flush`
+writes them to wherever they belong at the time. All of it lies in one collection, so a backup finds it either way.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from causeway.client.dualwrite import digest
 from examples.cvplus.database import Database, Write
 
 LEGACY = "circuit_breakers"
-SHARED = "service_state/circuit_breakers"
-SNAPSHOT = "service_state/circuit_breakers_snapshot"
+SHARED = "circuit_breakers/_shared"
+SNAPSHOT = "circuit_breakers/_snapshot"
 #: The schema of the shared document. A reader refuses one it does not know.
 SCHEMA = 3
 
@@ -67,7 +68,11 @@ class Breakers:
         self._shared = shared is not None
         if shared is not None and shared["schema"] != SCHEMA:
             raise ValueError(f"{SHARED} has schema {shared['schema']}, this reads {SCHEMA}")
-        kept = shared["breakers"] if shared is not None else await self._database.documents(LEGACY)
+        if shared is not None:
+            kept = shared["breakers"]
+        else:
+            found = await self._database.documents(LEGACY)
+            kept = {name: fields for name, fields in found.items() if not name.startswith("_")}
         self._breakers = {name: Breaker(**fields) for name, fields in kept.items()}
 
     async def flush(self) -> None:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import itertools
 import json
 import random
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -30,50 +32,53 @@ TIMEOUT_S = 10.0
 CLIENTS = 32
 
 
+@dataclass(frozen=True, slots=True)
+class Time:
+    """The clocks of a run: `wall` stamps records, `clock` paces them, both in seconds."""
+
+    wall: Callable[[], float] = time.time
+    clock: Callable[[], float] = time.perf_counter
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+
 class Load:
     """The traffic of `users` users at `rate` requests a second."""
 
     def __init__(
-        self,
-        clients: Sequence[httpx.AsyncClient],
-        users: int,
-        rate: float,
-        chance: random.Random,
-        now: Callable[[], float],
+        self, clients: Sequence[httpx.AsyncClient], users: int, rate: float, chance: random.Random, its: Time
     ) -> None:
         self._clients = clients
         self._rate = rate
         self._chance = chance
-        self._now = now
+        self._time = its
         self._idle = [user(number) for number in range(users)]
         self._under_way: set[asyncio.Task[None]] = set()
-        self._sent = 0
         self.records: list[Record] = []
 
     async def run(self, stop: asyncio.Event, seconds: float | None) -> None:
-        """Sends until told to stop, and waits for the last answers."""
-        loop = asyncio.get_running_loop()
-        begun = loop.time()
-        while not stop.is_set() and (seconds is None or loop.time() - begun < seconds):
-            due = begun + self._sent / self._rate
-            if due > loop.time():
-                await asyncio.sleep(due - loop.time())
+        """Sends until told to stop, and waits for the last answers. A turn for which nobody is idle is left out."""
+        begun = self._time.clock()
+        for turn in itertools.count():
+            due = begun + turn / self._rate
+            if seconds is not None and due - begun >= seconds:
+                break
+            await self._time.sleep(max(0.0, due - self._time.clock()))
+            if stop.is_set():
+                break
             if self._idle:
-                task = asyncio.create_task(self._send(self._take()))
+                task = asyncio.create_task(self._send(self._take(), "GET" if turn % JOB_EVERY else "POST"))
                 self._under_way.add(task)
                 task.add_done_callback(self._under_way.discard)
-            self._sent += 1
         await asyncio.gather(*self._under_way)
 
-    async def _send(self, name: str) -> None:
-        method = "POST" if self._sent % JOB_EVERY == 0 else "GET"
-        at, begun = self._now(), time.perf_counter()
+    async def _send(self, name: str, method: str) -> None:
+        at, begun = self._time.wall(), self._time.clock()
         try:
             client = self._clients[hash(name) % len(self._clients)]
             answer = await client.request(method, f"/cv/{name}/improvements")
-            record = _record(at, name, time.perf_counter() - begun, answer)
+            record = _record(at, name, self._time.clock() - begun, answer)
         except httpx.HTTPError as error:
-            record = Record(at, name, 0, time.perf_counter() - begun, error=repr(error))
+            record = Record(at, name, 0, self._time.clock() - begun, error=repr(error))
         self.records.append(record)
         self._idle.append(name)
 
@@ -103,7 +108,7 @@ async def _main(options: argparse.Namespace) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with contextlib.AsyncExitStack() as open_clients:
         clients = [await open_clients.enter_async_context(_client(options.url)) for _ in range(CLIENTS)]
-        load = Load(clients, options.users, options.rate, random.Random(options.seed), time.time)
+        load = Load(clients, options.users, options.rate, random.Random(options.seed), Time())
         await load.run(stop, options.seconds)
     options.report.parent.mkdir(parents=True, exist_ok=True)
     options.report.write_text(json.dumps(summarise(load.records), indent=1) + "\n")
