@@ -80,10 +80,11 @@ class Bernoulli:
     def log_bound(self, statistic: Floats) -> Floats:
         """total · KL(observed, θ), the largest ratio of any rate above θ; 0 at or below θ."""
         bad, total = statistic[..., 0], statistic[..., 1]
-        theta = self.theta[:, None]
-        bad = np.maximum(bad, theta * total)
-        good, some = total - bad, np.maximum(total, 1.0)
-        bound: Floats = xlogy(bad, bad / (some * theta)) + xlogy(good, good / (some * (1 - theta)))
+        theta = np.broadcast_to(self.theta[:, None], bad.shape)
+        bound = np.zeros_like(bad)
+        above = bad > theta * total
+        b, n, t = bad[above], total[above], theta[above]
+        bound[above] = xlogy(b, b / (n * t)) + xlogy(n - b, (n - b) / (n * (1 - t)))
         return bound
 
     def select(self, rows: Rows) -> Bernoulli:
@@ -189,11 +190,15 @@ class Harm:
         begun: Floats = logsumexp(self._capital, axis=1)
         return np.logaddexp(begun, self._log_to_come)
 
-    def log_bound(self) -> Floats:
-        """An upper bound of `log_evidence` that costs little: who stays below a threshold here need not be asked."""
+    def reaches(self, log_odds: float) -> NDArray[np.bool_]:
+        """Which rows have at least that much evidence: asked exactly only where a cheap upper bound allows it."""
         bound = self.family.log_bound(self._since_birth()) + self.log_weights
-        begun: Floats = bound.max(axis=1) + math.log(len(self.births))
-        return np.logaddexp(begun, self._log_to_come)
+        to_come = self._log_to_come
+        reached: NDArray[np.bool_] = np.logaddexp(bound.max(axis=1) + math.log(len(self.births)), to_come) >= log_odds
+        reached[reached] = np.logaddexp(logsumexp(bound[reached], axis=1), to_come) >= log_odds
+        if reached.any():
+            reached[reached] = self.select(reached).log_evidence() >= log_odds
+        return reached
 
     def since(self) -> tuple[Ints, Floats]:
         """Where the evidence lies: per row the window in which its heaviest start began and the statistic since."""

@@ -150,7 +150,7 @@ def _play(bad: Counts, total: Counts, guardrail: Guardrail, rules: SoakRules) ->
     for window, (failed, requests) in enumerate(zip(bad, total, strict=True), start=1):
         f, n = failed[live].astype(float), requests[live].astype(float)
         harm, safe = harm.observe(np.column_stack([f, n])), safe.observe(f, n)
-        harmed = _crossed(harm)
+        harmed = harm.reaches(-math.log(ALPHA))
         outcome.rolled_back[live[harmed]] = window
         if window >= rules.checks:
             ready = ~harmed & (seen[window - 1, live] >= rules.requests) & (outcome.advanced[live] == NEVER)
@@ -162,12 +162,3 @@ def _play(bad: Counts, total: Counts, guardrail: Guardrail, rules: SoakRules) ->
         if not len(live):
             break
     return outcome
-
-
-def _crossed(harm: Harm) -> NDArray[np.bool_]:
-    """Which rows have reached 1/α: asked only of those that may have."""
-    needed = -math.log(ALPHA)
-    crossed = harm.log_bound() >= needed
-    if crossed.any():
-        crossed[crossed] = harm.select(crossed).log_evidence() >= needed
-    return crossed

@@ -175,10 +175,15 @@ def test_more_errors_now_never_lower_the_evidence_however_long_ago_it_began(cour
     assert evidence == sorted(evidence)
 
 
-@given(courses)
-def test_the_bound_is_one(course: list[list[int]]) -> None:
-    state = run(course)
-    assert state.log_bound()[0] >= state.log_evidence()[0] - 1e-9
+@given(st.lists(courses, min_size=2, max_size=4), st.floats(-3.0, 50.0))
+def test_reaching_is_having_the_evidence(runs: list[list[list[int]]], odds: float) -> None:
+    windows = max(map(len, runs))
+    state = harm(rows=len(runs))
+    for window in range(windows):
+        state = state.observe(np.array([run[window] if window < len(run) else [0, 0] for run in runs], dtype=float))
+    evidence = state.log_evidence()
+    clear = np.abs(evidence - odds) > 1e-9
+    assert (state.reaches(odds)[clear] == (evidence >= odds)[clear]).all()
 
 
 @settings(max_examples=25)
