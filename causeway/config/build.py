@@ -6,7 +6,7 @@ import datetime
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -63,7 +63,7 @@ def build(values: Values, stack: str, path: Path, today: datetime.date) -> r.Con
         soak_timeout=seconds(key("soak", {}).get("timeout", "1h")),
         metrics=_metrics(key("metrics", None), path),
         baseline=_baseline(key("baseline", {})),
-        probes=tuple(_probe(probe, key, matrix) for probe in key("probes", [])),
+        probes=tuple(_probe(row, key, matrix) for probe in key("probes", []) for row in _expanded(probe, matrix)),
         readiness={name: tuple(commands) for name, commands in key("readiness", {}).items()},
         hooks=_hooks(key("hooks", {})),
         splits={name: _split(split) for name, split in key("traffic", {}).items() if split != "flag"},
@@ -318,6 +318,15 @@ def _metrics(row: Values | None, path: Path) -> o.Metrics | None:
     names = {name: row[name] for name in o.MetricNames.__dataclass_fields__ if name in row}
     times = {name: seconds(row[name]) for name in ("every", "timeout", "max_age") if name in row}
     return o.Metrics(source=source, names=o.MetricNames(**names), **times)
+
+
+def _expanded(row: Values, matrix: Matrix) -> Iterator[Values]:
+    """A probe of `*` stands for one of every service, named after it."""
+    if row["service"] != "*":
+        yield row
+        return
+    for service in matrix.services:
+        yield {**row, "service": service, "name": f"{row['name']} of {service}"}
 
 
 def _probe(row: Values, key: _Keys, matrix: Matrix) -> o.ProbeSpec:

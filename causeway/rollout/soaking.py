@@ -6,11 +6,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from causeway.config import Config
 from causeway.health.checker import Look
 from causeway.model.moves import Place
+from causeway.model.observation import ParityProbe
+from causeway.model.plan import LAST
 from causeway.model.soak import Soak
 from causeway.model.verdict import Cause, Decision, Reason, Verdict
 from causeway.rollout.stack import Stack
+
+
+#: From this action of the dual write on, both sides hold the same.
+FILLED = "backfill"
 
 
 class Observer(Protocol):
@@ -62,6 +69,7 @@ def soak(
     weights = config.plan.at(place.position, place.hold).weights
     every = min(config.metrics.every if config.metrics else config.soak.interval, config.soak.interval)
     state = begin(stack, place, baselines, moving)
+    silent = not_in_force(config, place)
     began = window = clock.monotonic()
     observer.look(weights)  # what came before the move is not evidence about it
     again, windows = 0, 0
@@ -69,13 +77,27 @@ def soak(
         clock.sleep(every)
         look, now = observer.look(weights), clock.monotonic()
         closes = now - window >= config.soak.interval
-        following = state.observe(look.windows.values(), look.checks, closes)
+        checks = [check for check in look.checks if check.name not in silent]
+        following = state.observe(look.windows.values(), checks, closes)
         again += following.began_again != state.began_again
         state, windows = following, windows + closes
         window = now if closes else window
         verdict = _verdict(state, windows, config.soak.checks, confirmed)
         if on_look(look, verdict) or verdict.decision is not Decision.HOLD or now - began > config.soak_timeout:
             return Soaked(verdict, state.looks, now - began, again)
+
+
+def not_in_force(config: Config, place: Place) -> frozenset[str]:
+    """Names of parity probes that mean nothing here: their dual write has not been filled yet, or has ended."""
+    plan, here = config.plan, config.plan[place.position]
+
+    def filled(service: str) -> bool:
+        acts = [each for each in plan if service in each.services and each.action == FILLED]
+        return bool(acts) and acts[0].index <= here.index and here.name != LAST
+
+    return frozenset(
+        probe.name for probe in config.probes if isinstance(probe, ParityProbe) and not filled(probe.service)
+    )
 
 
 def _verdict(state: Soak, windows: int, checks: int, confirmed: str) -> Verdict:
