@@ -95,10 +95,6 @@ class Identities(pulumi.ComponentResource):
         """The IAM member of an identity. Raises KeyError for a name that `identities` does not list."""
         return self.accounts[who].member
 
-    def email(self, who: str) -> pulumi.Output[str]:
-        """The address of an identity. Raises KeyError for a name that `identities` does not list."""
-        return self.accounts[who].email
-
     def _bind(self, name: str, project: str, member: pulumi.Input[str], grant: Grant) -> None:
         projects.IAMMember(
             f"{name}-{grant.role.removeprefix('roles/').replace('.', '-')}",
