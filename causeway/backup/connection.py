@@ -7,6 +7,7 @@ time. Method names are those of `google.firestore.v1.Firestore`.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
@@ -19,6 +20,8 @@ from causeway.errors import CausewayError, IntegrityError, Unreachable
 EMULATOR = "FIRESTORE_EMULATOR_HOST"
 _HOST = "firestore.googleapis.com:443"
 _SERVICE = "/google.firestore.v1.Firestore/"
+_SILENCE_S = 60
+"""A service that says nothing for so long does not answer."""
 _OPTIONS = [
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
@@ -75,16 +78,29 @@ class Connection:
             CausewayError: it refuses the request.
         """
         call = self._channel.unary_stream(_SERVICE + method)(request, metadata=self._metadata)
+        watch = _Watch(call)
         try:
-            yield from call
+            for response in call:
+                watch.seen += 1
+                yield response
         except grpc.RpcError as error:
+            if watch.silent:
+                raise self._silent(method) from error
             raise self.failure(method, error) from error
         finally:
+            watch.stop()
             call.cancel()
+
+    def _silent(self, method: str) -> Unreachable:
+        return Unreachable(
+            f"{method} on {self.database.name} has sent nothing for {_SILENCE_S} s",
+            "what was done so far stays good",
+            "is the database alive? Run the same command again: it resumes",
+        )
 
     def start(self, method: str, request: bytes) -> Any:
         """A unary call under way: a future whose `result()` is the raw response; pass its error to `failure`."""
-        return self._channel.unary_unary(_SERVICE + method).future(request, metadata=self._metadata)
+        return self._channel.unary_unary(_SERVICE + method).future(request, metadata=self._metadata, timeout=_SILENCE_S)
 
     def call(self, method: str, request: bytes) -> bytes:
         """The raw response of a unary method; errors as for `stream`."""
@@ -102,6 +118,30 @@ class Connection:
         if code in _PASSING:
             return Unreachable(fact, "what was done so far stays good", "run the same command again: it resumes")
         return CausewayError(fact, "nothing more was read or written", "mend what it names and run the command again")
+
+
+class _Watch:
+    """Cancels a stream that falls silent; gRPC's own deadline is for a whole call, however much it has to send."""
+
+    def __init__(self, call: Any) -> None:
+        self.seen = 0
+        self.silent = False
+        self._call = call
+        self._over = threading.Event()
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def stop(self) -> None:
+        """The stream has ended."""
+        self._over.set()
+
+    def _run(self) -> None:
+        before = -1
+        while not self._over.wait(_SILENCE_S):
+            if self.seen == before:
+                self.silent = True
+                self._call.cancel()
+                return
+            before = self.seen
 
 
 _PASSING = {

@@ -18,7 +18,9 @@ from causeway.backup.archive import Archive
 from causeway.backup.catalogue import Catalogue, Difference
 from causeway.backup.connection import Connection
 from causeway.backup.contents import Progress, counted, load, observe, quiet
+from causeway.backup.documents import DOCUMENT
 from causeway.backup.history import Point, replay
+from causeway.backup.ranges import ALL as EVERYTHING
 from causeway.backup.ranges import of_collections
 from causeway.backup.records import Record
 from causeway.backup.rewrite import Move
@@ -27,7 +29,7 @@ from causeway.errors import ConfigError
 
 _NAMED = 20
 """So many newer documents are named in a plan; the rest are counted."""
-_ALL = 100.0
+ALL = 100.0
 _NONE = (-1, None)
 
 
@@ -46,6 +48,23 @@ class Plan:
     deletes: int
     newer: int
     newer_paths: tuple[str, ...]
+
+    @property
+    def writes(self) -> int:
+        """Documents that would be set or deleted."""
+        return self.creates + self.updates + self.deletes
+
+    @property
+    def text(self) -> str:
+        """The plan for people."""
+        lines = [
+            f"{self.target} as of {times.text(self.point.instant)} ({self.point.backup.id})",
+            f"  {self.documents} documents: {self.creates} to create, {self.updates} to replace, {self.deletes} to delete",
+        ]
+        if self.newer:
+            lines.append(f"  {self.newer} newer than the backup:")
+            lines += [f"    {path}" for path in self.newer_paths]
+        return "\n".join(lines)
 
     def as_dict(self) -> dict[str, Any]:
         """For `--json`."""
@@ -125,7 +144,7 @@ class Restore:
         collections: Sequence[str] = (),
         replace_newer: bool = False,
         salvage: bool = False,
-        percent: float = _ALL,
+        percent: float = ALL,
     ) -> None:
         """`collections` are top-level ones (empty: all the backup holds); `percent` restores a sample only.
 
@@ -166,7 +185,7 @@ class Restore:
         load(self._catalogue, self._records(self._damaged), self._move.expected)
         if self._collections:
             self._catalogue.only(self._collections)
-        if self._percent < _ALL:
+        if self._percent < ALL:
             self._catalogue.sample(self._percent)
         self._observe(progress)
         counts = self._catalogue.counts(self._instant, newer=self._replace_newer)
@@ -237,6 +256,17 @@ class Restore:
         root = self._target.database.root
         for path, updated in self._catalogue.deletes(self._instant, newer=self._replace_newer):
             yield delete_document(f"{root}/{path}", updated, guarded=not self._replace_newer)
+
+
+def empty(target: Connection, *, wait: Callable[[int], None], sleep: Callable[[float], None]) -> int:
+    """Delete every document of a database; how many there were.
+
+    Raises:
+        Unreachable: the database stops answering.
+    """
+    names = queries.scan(target, EVERYTHING, queries.server_time(target), names_only=True)
+    deletes = (delete_document(DOCUMENT.FromString(raw).name, 0, guarded=False) for raw in names)
+    return Writer(target, wait, sleep, quiet).write(deletes).done
 
 
 def _micros(instant: datetime) -> int:

@@ -20,7 +20,7 @@ SEGMENT_BYTES = 8 << 20
 """Uncompressed size at which a writer should seal: what is lost to a crash, and held in memory, is below this."""
 _LEVEL = 3
 _MAGIC = b"\x28\xb5\x2f\xfd"
-_MODULUS = 1 << 256
+MODULUS = 1 << 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Facts:
             self.deletes + other.deletes,
             self.watermarks + other.watermarks,
             self.raw_bytes + other.raw_bytes,
-            (self.digest + other.digest) % _MODULUS,
+            (self.digest + other.digest) % MODULUS,
         )
 
 
@@ -94,7 +94,7 @@ class SegmentWriter:
             deletes=self._counts[Kind.DELETE],
             watermarks=self._counts[Kind.WATERMARK],
             raw_bytes=self._raw_bytes,
-            digest=self._digest % _MODULUS,
+            digest=self._digest % MODULUS,
         )
         self._frames, self._raw_bytes, self._digest = [], 0, 0
         self._counts = [0] * len(self._counts)

@@ -119,13 +119,15 @@ class LocalStorage:
     def claim(self, name: str) -> Iterator[bool]:
         """A lock on a file beside the objects; the system frees it with the process."""
         self.root.mkdir(parents=True, exist_ok=True)
-        with self.path(f".claim-{name}").open("ab") as file:
+        path = self.path(f".claim-{name}")
+        with path.open("ab") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 yield False
             else:
                 yield True
+                path.unlink(missing_ok=True)
 
 
 def _sync_directory(folder: Path) -> None:

@@ -1,0 +1,102 @@
+"""What an archive holds, for people and for metrics. A backup never verified is shown as such."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
+
+from causeway.backup import times
+from causeway.backup.archive import Archive, Backup, BackupKind
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One backup as status shows it; `instant` is None until it can be restored."""
+
+    id: str
+    kind: str
+    state: str
+    priority: str
+    collections: tuple[str, ...]
+    instant: datetime | None
+    documents: int
+    deletes: int
+    stored_bytes: int
+    verified: datetime | None
+
+    @property
+    def text(self) -> str:
+        """One line for people."""
+        instant = times.text(self.instant) if self.instant else "not yet restorable"
+        verified = f"verified {times.text(self.verified)}" if self.verified else "never verified"
+        what = ", ".join(self.collections) or "everything"
+        return (
+            f"  {self.id}  {self.state}  {instant}  {self.documents} documents, {self.deletes} deletes, "
+            f"{self.stored_bytes / 1e6:.1f} MB  {verified}  [{self.priority or 'no priority'}: {what}]"
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "backup": self.id,
+            "kind": self.kind,
+            "state": self.state,
+            "priority": self.priority,
+            "collections": list(self.collections),
+            "instant": times.text(self.instant) if self.instant else None,
+            "documents": self.documents,
+            "deletes": self.deletes,
+            "stored_bytes": self.stored_bytes,
+            "verified": times.text(self.verified) if self.verified else "never",
+        }
+
+
+def lines(archive: Archive) -> list[Line]:
+    """Every backup that was not pruned, oldest first."""
+    return [line(backup) for backup in archive.backups() if not backup.pruned]
+
+
+def line(backup: Backup) -> Line:
+    return Line(
+        id=backup.id,
+        kind=str(backup.kind),
+        state=_state(backup),
+        priority=backup.priority,
+        collections=backup.collections,
+        instant=backup.exact_until,
+        documents=backup.facts.documents,
+        deletes=backup.facts.deletes,
+        stored_bytes=backup.stored_bytes,
+        verified=backup.verified,
+    )
+
+
+def _state(backup: Backup) -> str:
+    if backup.completed:
+        return "complete"
+    return "streaming" if backup.kind is BackupKind.STREAM else "unfinished"
+
+
+def metrics(rows: Sequence[Line]) -> str:
+    """The newest complete backup and the newest verification of each priority, in Prometheus' text format."""
+    registry = CollectorRegistry()
+    taken = Gauge("causeway_backup_instant_seconds", "Instant of the newest backup.", ["priority"], registry=registry)
+    verified = Gauge(
+        "causeway_backup_verified_seconds",
+        "When a backup was last restored on trial and found equal; 0 is never.",
+        ["priority"],
+        registry=registry,
+    )
+    documents = Gauge("causeway_backup_documents", "Documents in the newest backup.", ["priority"], registry=registry)
+    for row in rows:
+        priority = verified.labels(row.priority or "all")
+        if row.verified:
+            priority.set(row.verified.timestamp())
+        if row.instant:
+            taken.labels(row.priority or "all").set(row.instant.timestamp())
+            documents.labels(row.priority or "all").set(row.documents)
+    return generate_latest(registry).decode()

@@ -1,0 +1,109 @@
+"""`causeway backup restore`."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from causeway.cli.backup_options import (
+    archive_url,
+    bars,
+    collections_option,
+    connect,
+    database_option,
+    names,
+    open_archive,
+    project_option,
+    writing_rate,
+    yes_option,
+)
+from causeway.cli.common import json_option, print_json, quietly, stack_option
+from causeway.errors import ConfigError, Exit
+
+if TYPE_CHECKING:
+    from causeway.backup.documents import Database
+
+
+@click.command()
+@click.argument("directory", metavar="[DIR]", required=False)
+@stack_option
+@click.option(
+    "--at", metavar="TIME|BACKUP", help="A time is rounded down to what the archive holds; default: the latest."
+)
+@click.option("--to", metavar="PROJECT[/DATABASE]", help="The target; /DATABASE stays in the archive's project.")
+@project_option
+@database_option
+@collections_option
+@click.option("--replace-newer", is_flag=True, help="Also replace or delete documents changed after the backup.")
+@click.option("--salvage", is_flag=True, help="From a damaged archive, restore what can be proved intact.")
+@click.option("--dry-run", is_flag=True, help="Show the plan; write nothing.")
+@yes_option
+@json_option
+@quietly
+def restore(
+    directory: str | None,
+    stack: str | None,
+    at: str | None,
+    to: str | None,
+    project: str | None,
+    database: str | None,
+    collections: str | None,
+    replace_newer: bool,
+    salvage: bool,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Make a database hold exactly what an archive holds, and prove it by reading everything back.
+
+    The plan is shown first. Run again after a crash, it resumes. The exit code is 0 only if nothing is missing, extra
+    or differing.
+    """
+    from causeway.backup.history import find, latest
+    from causeway.backup.restore import Restore
+
+    archive = open_archive(archive_url(stack, directory, None))
+    point = find(archive, at) if at else latest(archive)
+    chosen = names(collections)
+    total = point.backup.facts.documents
+    with (
+        connect(_target(archive.database, to, project, database)) as connection,
+        Restore(archive, point, connection, collections=chosen, replace_newer=replace_newer, salvage=salvage) as work,
+    ):
+        with bars() as bar:
+            plan = work.plan(bar("comparing", lambda: total))
+        if dry_run:
+            print_json(plan.as_dict()) if as_json else click.echo(plan.text)
+            return
+        click.echo(plan.text, err=True)
+        if not yes:
+            click.confirm("Go on?", abort=True, err=True)
+        with bars() as bar:
+            outcome = work.apply(
+                plan,
+                wait=writing_rate(connection),
+                sleep=time.sleep,
+                progress=bar("writing", lambda: plan.writes),
+                reading=bar("reading back", lambda: total),
+            )
+    print_json(outcome.as_dict()) if as_json else click.echo(outcome.statement)
+    if not outcome.equal:
+        click.get_current_context().exit(Exit.INTEGRITY)
+
+
+def _target(source: Database, to: str | None, project: str | None, database: str | None) -> Database:
+    from causeway.backup.documents import Database
+
+    if to is not None and (project or database):
+        raise ConfigError("--to and --project or --database are both given", "they may disagree", "give one of them")
+    if to is not None:
+        if to.startswith("projects/"):
+            return Database.parse(to)
+        project, _, database = to.partition("/")
+    if not (project or database):
+        raise ConfigError(
+            "the restore has no target", "nothing was written", "give --to PROJECT, PROJECT/DATABASE or /DATABASE"
+        )
+    return Database(project or source.project, database or "(default)")
