@@ -48,8 +48,9 @@ class Names:
 
     @property
     def selectors(self) -> tuple[Selector, ...]:
-        """What to read for all services at once."""
-        return tuple(dict.fromkeys(selector.static for selector in self._parsed.values()))
+        """What to read for all services at once; what another one selects as well is left out."""
+        every = dict.fromkeys(selector.static for selector in self._parsed.values())
+        return tuple(each for each in every if not any(_narrows(each, other) for other in every))
 
     @property
     def series(self) -> frozenset[str]:
@@ -80,6 +81,10 @@ class Names:
     def _select(self, index: Index, name: str, values: Mapping[str, str]) -> tuple[Series, ...]:
         selector = self._parsed.get(name)
         return index.select(selector.fill(**values)) if selector is not None else ()
+
+
+def _narrows(one: Selector, other: Selector) -> bool:
+    return one.name == other.name and set(one.matchers) > set(other.matchers)
 
 
 def errors(bound: Bound, counts: Counts) -> Tally | Missing:

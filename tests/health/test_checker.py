@@ -150,6 +150,16 @@ def test_a_look_counts_what_happened_since_the_look_before() -> None:
     )  # fmt: skip
 
 
+def test_nothing_is_read_twice() -> None:
+    assert [str(selector) for selector in Names(NAMES).selectors] == [
+        "requests_total{}",
+        "seconds_bucket{}",
+        "offered_total{}",
+        "edge_total{}",
+        "build_info{}",
+    ]
+
+
 def test_zero_traffic_is_counted_as_zero_and_an_error_counter_yet_to_appear_as_none() -> None:
     rig = Rig()
     rig.look()
