@@ -39,13 +39,16 @@ def _counted(soak: Soak) -> Iterator[Reason]:
     """One reason for each limit that counts events: harmed, missing, warned, not yet safe, or fine."""
     births, since = soak.counted.harm.since()
     windows = soak.counted.harm.window - births
-    needed = soak.safe.good_needed()
+    needed, safety = soak.safe.good_needed(), soak.safe.log_evidence()
     rails = {limit: rail for rail in soak.guardrails for limit in rail.limits}
+    odds = {limit: soak.log_odds(limit) for limit in rails}
     for row, (course, limit) in enumerate(product(soak.courses, soak.guardrails.counted)):
         name, rail = course.service, rails[limit]
-        if soak.counted.peak[row] >= soak.log_odds(limit):
+        if soak.counted.peak[row] >= odds[limit]:
             bad, total = (int(each) for each in since[row])
-            text = _figures(soak, course, limit, Tally(bad, total)) + _against(soak, limit, soak.counted.peak[row])
+            text = _figures(soak, course, limit, Tally(bad, total)) + _against(
+                limit, soak.counted.peak[row], odds[limit]
+            )
             text += f" after {_windows(max(1, int(windows[row])))}"
             yield Reason(Decision.ROLL_BACK, Cause.HARM, rail.name, text, name, limit.pace, level=1)
             continue
@@ -59,13 +62,13 @@ def _counted(soak: Soak) -> Iterator[Reason]:
             yield Reason(Decision.HOLD, Cause.WARNING, rail.name, figures + warned, name)
         elif name in soak.moving and rail.name in _SHOWN_SAFE and needed[row]:
             more = int(needed[row])
-            safe = _odds(soak.safe.log_evidence()[row])
+            safe = _odds(safety[row])
             text = f'{figures}; evidence {safe} for "< {percent(limit.theta)}" (advances at '
             text += f"{_odds(soak.safe.log_needed)}); at least {more:,} more good requests needed"
             text += _too_short(soak, float(soak.safe.total[row]), more)
             yield Reason(Decision.HOLD, Cause.EARLY, rail.name, text, name, more_requests=more)
         else:
-            text = figures + _against(soak, limit, soak.counted.log_evidence[row])
+            text = figures + _against(limit, soak.counted.log_evidence[row], odds[limit])
             yield Reason(Decision.ADVANCE, Cause.SAFE, rail.name, text, name)
 
 
@@ -173,9 +176,9 @@ def _event(soak: Soak, course: Course, limit: Limit) -> tuple[str, str]:
     return f"slower than {_seconds(bound)}", f"{about} is {_seconds(threshold)}, the next bound was used"
 
 
-def _against(soak: Soak, limit: Limit, log_evidence: float) -> str:
-    needed = _odds(soak.log_odds(limit))
-    return f'; evidence {_odds(log_evidence)} against "≤ {percent(limit.theta)}" (rolls back at {needed})'
+def _against(limit: Limit, log_evidence: float, log_needed: float) -> str:
+    against = f'against "≤ {percent(limit.theta)}"'
+    return f"; evidence {_odds(log_evidence)} {against} (rolls back at {_odds(log_needed)})"
 
 
 def _of(measure: Measure, service: str) -> str:
