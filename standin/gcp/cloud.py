@@ -5,6 +5,7 @@ A file is replaced in one rename, so calls and provider processes may run side b
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import threading
@@ -13,6 +14,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+
+_LONGEST = 180
+"""Characters of an id that go into a file's name; a name may have 255."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,10 @@ class Cloud:
     def path(self, token: str, identifier: str) -> Path:
         """Where a thing is kept: `<root>/firestore.Database/projects%2Fdemo%2Fdatabases%2Fcauseway.json`."""
         module = token.split(":")[1].split("/")[0]
-        return self.root / f"{module}.{token.rsplit(':', 1)[-1]}" / f"{quote(identifier, safe='@ ')[:240]}.json"
+        name = quote(identifier, safe="@ ")
+        if len(name) > _LONGEST:
+            name = f"{name[:_LONGEST]}-{hashlib.sha256(identifier.encode()).hexdigest()[:16]}"
+        return self.root / f"{module}.{token.rsplit(':', 1)[-1]}" / f"{name}.json"
 
     def _draft(self, path: Path, thing: Thing) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import uuid
 from collections.abc import Mapping
 from datetime import datetime
@@ -10,25 +11,31 @@ from typing import Any
 
 from standin.gcp.schema import Schema, Type
 
-_NAMES = ("name", "accountId", "secretId", "datasetId", "repositoryId", "instanceId", "keyRingId", "bucket", "service")
-"""Inputs that name a resource within its project and place, the most telling first."""
-
 _PLACES = ("location", "region", "zone")
+
+_PARENTS = ("database", "collection", "bucket", "datasetId", "instance", "keyRing", "secret", "topic", "parent")
+"""Inputs that name what a resource lies in, the outermost first."""
+
+_GRANTS = re.compile(r"iam(member|binding|policy|auditconfig):", re.IGNORECASE)
+
+_IDEMPOTENT = re.compile(r"gcp:projects/service:|gcp:firestore/field:")
 
 
 def identifier(token: str, inputs: Mapping[str, Any], urn: str, project: str) -> str:
-    """The resource's id: `projects/P/locations/L/things/NAME`.
+    """The resource's id: `projects/P/locations/L/PARENTS/things/NAME`.
 
     NAME is what the inputs say, else drawn from the URN, so that making the same unnamed resource twice makes one.
     """
     project = inputs.get("project") or project
+    name = _name(token, inputs) or _digest(urn)[:20]
     place = next((f"/locations/{inputs[name]}" for name in _PLACES if inputs.get(name)), "")
-    return f"projects/{project}{place}/{_collection(token)}/{_name(token, inputs) or _digest(urn)[:20]}"
+    parents = "".join(f"/{parent}/{inputs[parent]}" for parent in _PARENTS if inputs.get(parent) not in (None, name))
+    return f"projects/{project}{place}{parents}/{_collection(token)}/{name}"
 
 
-def named_by_inputs(token: str, inputs: Mapping[str, Any]) -> bool:
-    """Whether the inputs themselves name the resource, so that a second one cannot exist beside it."""
-    return _name(token, inputs) is not None
+def exclusive(token: str, inputs: Mapping[str, Any]) -> bool:
+    """Whether creating the resource fails where one of its name exists; grants and switches are just set again."""
+    return _name(token, inputs) is not None and not _GRANTS.search(token) and not _IDEMPOTENT.search(token)
 
 
 def computed(schema: Schema, inputs: Mapping[str, Any], identity: str, project: str, now: datetime) -> dict[str, Any]:
@@ -96,9 +103,12 @@ def _empty(kind: Type) -> Any:
 
 
 def _name(token: str, inputs: Mapping[str, Any]) -> str | None:
-    if "iammember" in token.lower():
-        return "|".join(str(inputs[name]) for name in sorted(inputs) if isinstance(inputs[name], str))
-    return next((str(inputs[name]) for name in _NAMES if inputs.get(name)), None)
+    """What the inputs call the resource: a Table has `name`, `tableId` or `table`; a grant is all that it says."""
+    if _GRANTS.search(token):
+        return "|".join(str(inputs[key]) for key in sorted(inputs) if isinstance(inputs[key], str))
+    thing = token.rsplit(":", 1)[-1]
+    own = f"{thing[:1].lower()}{thing[1:]}"
+    return next((str(inputs[key]) for key in ("name", f"{own}Id", own) if isinstance(inputs.get(key), str)), None)
 
 
 def _collection(token: str) -> str:

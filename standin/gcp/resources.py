@@ -11,7 +11,7 @@ from typing import Any
 
 from standin.gcp import documents as firestore
 from standin.gcp.cloud import Cloud, Thing
-from standin.gcp.computed import computed, identifier, named_by_inputs
+from standin.gcp.computed import computed, exclusive, identifier
 from standin.gcp.documents import Documents
 from standin.gcp.schema import Schema, Schemas
 
@@ -64,7 +64,7 @@ class Resources:
             return _document(identity, inputs, self._emulator().create(identity, inputs["fields"]))
         added = computed(self.schemas.of(token), inputs, identity, self.project, self.now())
         thing = Thing(token, identity, inputs, added)
-        if not named_by_inputs(token, inputs):
+        if not exclusive(token, inputs):
             self.cloud.write(thing)
         elif not self.cloud.create(thing):
             raise Refused(f"Error 409: {identity} already exists; import it (pulumi import {token} NAME '{identity}')")

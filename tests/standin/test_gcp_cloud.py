@@ -62,6 +62,38 @@ def test_an_unnamed_resource_created_again_after_a_crash_is_the_same_resource(re
     assert resources.create(POLICY, URN + "q", inputs).id != resources.create(POLICY, URN + "p", inputs).id
 
 
+@pytest.mark.parametrize(
+    ("token", "one", "other"),
+    [
+        ("gcp:storage/bucketObject:BucketObject", {"bucket": "a", "name": "x"}, {"bucket": "b", "name": "x"}),
+        ("gcp:bigquery/table:Table", {"datasetId": "d", "tableId": "x"}, {"datasetId": "d", "tableId": "y"}),
+        (
+            "gcp:cloudrunv2/serviceIamMember:ServiceIamMember",
+            {"name": "s", "role": "roles/run.invoker", "member": "user:a"},
+            {"name": "s", "role": "roles/run.viewer", "member": "user:a"},
+        ),
+        (
+            "gcp:firestore/field:Field",
+            {"database": "d", "collection": "a", "field": "expires"},
+            {"database": "d", "collection": "b", "field": "expires"},
+        ),
+        (BUCKET, {"name": "x" * 400 + "a"}, {"name": "x" * 400 + "b"}),
+    ],
+)
+def test_neighbours_do_not_collide(
+    resources: Resources, token: str, one: dict[str, str], other: dict[str, str]
+) -> None:
+    first, second = (resources.create(token, URN + name, inputs) for name, inputs in (("1", one), ("2", other)))
+    assert first.id != second.id
+    assert resources.read(token, first.id, {}) == first
+    assert resources.read(token, second.id, {}) == second
+
+
+def test_a_grant_given_twice_is_one_grant(resources: Resources) -> None:
+    grant = {"project": "demo", "role": "roles/datastore.user", "member": "serviceAccount:a"}
+    assert resources.create(MEMBER, URN + "a", grant).id == resources.create(MEMBER, URN + "b", grant).id
+
+
 def test_what_the_cloud_adds_is_what_programs_rely_on(resources: Resources) -> None:
     account = resources.create(ACCOUNT, URN + "a", {"accountId": "runner"})
     assert account.outputs["email"] == "runner@demo.iam.gserviceaccount.com"
