@@ -159,6 +159,8 @@ def _is_new(previous: Sample, origin: str, reading: Reading) -> bool:
     if reading.started is None:
         return False
     before = previous.read.get(origin)
+    if before is not None and before.started == reading.started:
+        return False
     since = before.at if before is not None else previous.at
     return since.timestamp() <= reading.started <= reading.at.timestamp()
 

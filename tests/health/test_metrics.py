@@ -60,6 +60,13 @@ def test_a_reset_counts_from_zero_when_the_process_says_when_it_began(lives: lis
     assert sum(each.total([A]) for each in counts) == expected
 
 
+def test_a_process_whose_clock_is_ahead_is_not_taken_for_new_when_ours_catches_up() -> None:
+    """Prevents an hour of requests from being counted as one window."""
+    ahead = T0.timestamp() + 7
+    counts = walk(*(sample(n, {A: 1000.0 + n}, started=ahead) for n in range(4)))
+    assert [each.total([A]) for each in counts[1:]] == [1, 1, 1]
+
+
 def test_a_counter_that_fell_counts_from_zero() -> None:
     assert walk(sample(0, {A: 100}), sample(1, {A: 3}))[1].total([A]) == 3
 
