@@ -184,7 +184,7 @@ class Stream:
         position = log.position
         self.status.began = log.backup.read_time if log.backup else None
         self.status.durable = position.durable.read_time if position.durable else None
-        self.status.verified = position.verified
+        self.status.verified, self.status.digested = position.verified, position.digested
         self.status.documents = sum(self._selection.counts(position.known.tally).values())
         return Keeper(log, self._selection, sentinel, self.status, self._monotonic)
 
@@ -221,7 +221,7 @@ class _Session:
     def run(self) -> None:
         """Until the stream is stopped or something ends the connection, which is raised."""
         self._stream._end = self._finish
-        self._keeper.last_echo = self._stream._monotonic()
+        self._keeper.reopen()
         body = self._listen if self._settings.source is Source.LISTEN else self._poll
         threads = [threading.Thread(target=self._guarded, args=(work,)) for work in self._chores()]
         for thread in threads:
@@ -327,4 +327,5 @@ class _Session:
             found = groups_in(self._connection, self._stream._selection, at)
             if not found <= self._stream._groups:
                 self._stream._groups |= found
+                self._keeper.withdraw()
                 raise _Reopen

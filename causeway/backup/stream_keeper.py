@@ -50,12 +50,18 @@ class Keeper:
         self._lock = threading.Lock()
         self._beats: dict[int, float] = {}
         self._disagreed = False
+        self._closed = False
         self.last_echo = monotonic()
 
     @property
     def known(self) -> Known:
         """What is known at the durable watermark."""
         return self.log.position.known
+
+    def reopen(self) -> None:
+        """A new session begins; its first block is a difference to what is known."""
+        self._closed = False
+        self.last_echo = self._monotonic()
 
     def standing(self) -> Standing | None:
         """The durable watermark with its counts; None before the base."""
@@ -85,6 +91,8 @@ class Keeper:
             raise Relisten(f"a block of {times.text(block.read_time)} came behind {times.text(durable.read_time)}")
         self._second_look(data, block.read_time, recount)
         with self._lock:
+            if self._closed:
+                return  # counts have just disagreed: what this session still delivers builds on doubtful ground
             self.log.commit(replace(block, changes=data))
             self.known.apply({name: version for name, version in block.changes.items() if name not in data})
             self._account(block.read_time, len(data))
@@ -122,10 +130,11 @@ class Keeper:
 
         Raises:
             Relisten: counts disagree for the first time; listening again and taking the difference mends a server
-                that swallowed events.
+                that swallowed events. The watermarks since the last verified one are taken back.
             Refused: they still disagree after that.
         """
         if wrong:
+            self.withdraw()
             self._disagree(f"counts disagree at {times.text(standing.read_time)}: {in_words(wrong)}")
         with self._lock:
             self._disagreed = False
@@ -136,16 +145,25 @@ class Keeper:
         """Take the result of a comparison by digest, `wrong` documents of which are not what the archive says.
 
         Raises:
-            Relisten: some are, for the first time: all are written again.
+            Relisten: some are, for the first time: all are written again. The watermarks since the last comparison by
+                digest are taken back, since a count could not have seen it.
             Refused: some still are after that.
         """
         if wrong:
-            with self._lock:
-                self.known.doubt()
+            self.status.verified = self.status.digested
+            self.withdraw()
+            self.known.doubt()
             self._disagree(f"{wrong} documents differ by digest at {times.text(standing.read_time)}")
         with self._lock:
             self._disagreed = False
+            self.log.verify(standing.read_time, by_digest=True)
             self.status.digested = standing.read_time
+
+    def withdraw(self) -> None:
+        """Take back the watermarks since the last verified one, and keep nothing more of this session."""
+        with self._lock:
+            self._closed = True
+            self.log.withdraw(self.status.verified)
 
     def _disagree(self, fact: str) -> None:
         if not self._disagreed:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,11 @@ from causeway.backup.stream_block import Block, Known, Version
 _MARK: Any = _firestore.TargetChange.pb()
 _DELETE: Any = _write.DocumentDelete.pb()
 
+BY_DIGEST = b"digest"
+"""In place of a token, in the verified record of a comparison by digest; one by count has none."""
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
+_WITHDRAWN = "withdrawn after"
+
 
 @dataclass(frozen=True, slots=True)
 class Mark:
@@ -43,6 +48,7 @@ class Position:
     known: Known = field(default_factory=Known)
     durable: Mark | None = None
     verified: datetime | None = None
+    digested: datetime | None = None
 
     def take(self, record: Record) -> None:
         """Move on by one record of a log or segment that ends with a watermark or a note."""
@@ -53,7 +59,12 @@ class Position:
         elif record.kind is Kind.WATERMARK:
             self.durable = read_mark(record)
         elif record.kind is Kind.VERIFIED:
-            self.verified = read_mark(record).read_time
+            mark = read_mark(record)
+            self.verified = max(self.verified or mark.read_time, mark.read_time)
+            if mark.token == BY_DIGEST:
+                self.digested = mark.read_time
+        elif record.kind is Kind.NOTE and (after := withdrawn_after(record)) is not None:
+            self.verified = after if self.verified and after > _EARLIEST else None
 
 
 def name_and_time(document: bytes) -> tuple[str, int]:
@@ -66,6 +77,15 @@ def read_mark(record: Record) -> Mark:
     """What a watermark or verified record says."""
     message = _MARK.FromString(record.payload)
     return Mark(times.from_proto(message.read_time), message.resume_token)
+
+
+def withdrawn_after(record: Record) -> datetime | None:
+    """The time after which this note takes the watermarks before it back; None if it does not."""
+    facts = Struct.FromString(record.payload) if record.kind is Kind.NOTE else Struct()
+    if _WITHDRAWN not in facts.fields:
+        return None
+    after = facts.fields[_WITHDRAWN].string_value
+    return times.parse(after) if after else _EARLIEST
 
 
 def deleted_name(record: Record) -> str:
@@ -157,19 +177,28 @@ class StreamLog:
         self.position.durable = mark
         self._seal_if_long()
 
-    def verify(self, read_time: datetime) -> None:
+    def verify(self, read_time: datetime, *, by_digest: bool = False) -> None:
         """Write down that the state at this watermark was compared with the database and agreed."""
-        if self._log is not None:
-            self._log.append(encode_block([_mark(Kind.VERIFIED, Mark(read_time))]))
-            self._log.sync()
-            self.position.verified = read_time
+        record = _mark(Kind.VERIFIED, Mark(read_time, BY_DIGEST if by_digest else b""))
+        self._append(record)
+        self.position.take(Record(*record))
 
-    def note(self, fact: Mapping[str, str]) -> None:
+    def withdraw(self, after: datetime | None) -> None:
+        """Take back every watermark after `after` (None: all of them): their states cannot be shown to be exact.
+
+        The changes stay, since the next difference builds on them; the times can no longer be restored to.
+        """
+        self.note({_WITHDRAWN: times.text(after) if after else ""})
+
+    def note(self, facts: Mapping[str, str]) -> None:
         """Write down an alarm or a refusal at this place in the stream; before the base there is no place for it."""
+        payload = Struct()
+        payload.update(dict(facts))
+        self._append((Kind.NOTE, payload.SerializeToString()))
+
+    def _append(self, record: tuple[Kind, bytes]) -> None:
         if self._log is not None:
-            payload = Struct()
-            payload.update(dict(fact))
-            self._log.append(encode_block([(Kind.NOTE, payload.SerializeToString())]))
+            self._log.append(encode_block([record]))
             self._log.sync()
 
     def _begin(self, read_time: datetime) -> OpenLog:

@@ -11,7 +11,7 @@ from causeway.backup import times
 from causeway.backup.archive import Archive, Backup, BackupKind
 from causeway.backup.records import Kind, Record, scan
 from causeway.backup.storage import LocalStorage
-from causeway.backup.stream_log import deleted_name, latest_stream, log_path, name_and_time, read_mark
+from causeway.backup.stream_log import deleted_name, latest_stream, log_path, name_and_time, read_mark, withdrawn_after
 from causeway.errors import ConfigError, IntegrityError
 
 _TRIES = 5
@@ -35,11 +35,33 @@ def default_spool(archive: Archive) -> Path | None:
 
 
 def records_of(archive: Archive, backup: Backup, spool: Path | None) -> Iterator[Record]:
-    """All records of a stream in order, up to the end of its open log; a stream may go on writing meanwhile.
+    """The records of a stream in order, up to the end of its open log; a stream may go on writing meanwhile.
+
+    Watermarks that were taken back are left out: a restore to their times is rounded down past them.
 
     Raises:
         IntegrityError: a segment or the log is damaged.
     """
+    withdrawn = _withdrawn(_all_records(archive, backup, spool))
+    for index, record in enumerate(_all_records(archive, backup, spool)):
+        if record.kind is not Kind.WATERMARK or not any(_takes_back(note, index, record) for note in withdrawn):
+            yield record
+
+
+_Note = tuple[int, datetime]
+"""Where a note stands that takes watermarks back, and after which time."""
+
+
+def _withdrawn(records: Iterator[Record]) -> list[_Note]:
+    notes = ((index, withdrawn_after(record)) for index, record in enumerate(records) if record.kind is Kind.NOTE)
+    return [(index, after) for index, after in notes if after is not None]
+
+
+def _takes_back(note: _Note, index: int, record: Record) -> bool:
+    return index < note[0] and read_mark(record).read_time > note[1]
+
+
+def _all_records(archive: Archive, backup: Backup, spool: Path | None) -> Iterator[Record]:
     done = 0
     for _ in range(_TRIES):
         segments = archive.backup(backup.id).segments

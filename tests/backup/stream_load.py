@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -73,7 +74,7 @@ COLLECTIONS = ("user_cvs", "recommendations")
 
 
 def seed(connection: Connection, log: WriteLog, count: int) -> None:
-    paths = [f"{COLLECTIONS[i % 2]}/{i:06}" for i in range(count)]
+    paths = [f"{COLLECTIONS[i % 2]}/{i:06}" for i in range(count - 1)] + ["user_cvs/absent/versions/1"]
     for start in range(0, count, 200):
         changes: list[Change] = [(path, 0) for path in paths[start : start + 200]]
         log.entries.append((commit(connection, changes), changes))
@@ -157,4 +158,4 @@ def restored(archive: Archive, asked: datetime) -> tuple[datetime, dict[str, int
 
 
 def database(name: str) -> Database:
-    return Database(f"stream-{name.replace('_', '-')[:40].strip('-')}")
+    return Database(re.sub(r"[^a-z0-9]+", "-", name).strip("-"))
