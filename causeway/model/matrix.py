@@ -66,6 +66,10 @@ class Pair:
     def __str__(self) -> str:
         return f"{self.consumer}->{self.provider}"
 
+    def __hash__(self) -> int:
+        # A large matrix looks pairs up a million times, and an enum's own hash is Python code.
+        return 2 * (self.consumer is Version.PACKAGE) + (self.provider is Version.PACKAGE)
+
     @classmethod
     def parse(cls, text: str) -> Pair:
         """`package->legacy` as a pair. Raises ValueError on anything else."""

@@ -13,9 +13,10 @@ from difflib import get_close_matches
 from functools import cached_property
 
 from causeway.errors import ConfigError
+from causeway.model.bulk import bulk
 from causeway.model.hold import NO_HOLD, Hold
 from causeway.model.matrix import Matrix
-from causeway.model.order import order
+from causeway.model.order import Order, order
 from causeway.model.stage import Stage
 from causeway.model.strategies import RECIPES, RETIRE, Action
 
@@ -86,6 +87,7 @@ class Plan:
     """All positions of a matrix, in the order in which they are walked."""
 
     matrix: Matrix
+    order: Order
     positions: tuple[Position, ...]
 
     @cached_property
@@ -195,17 +197,19 @@ class Plan:
         return tuple((name, action) for name, action in found if action is not None)
 
 
+@bulk()
 def build(matrix: Matrix) -> Plan:
     """The plan of a matrix.
 
     An impossible matrix has a plan as well, by phases: what has moved must still find its way back. The certificate
     blocks every step forward on it.
     """
+    found = order(matrix)
     positions = [Position(0, INFRASTRUCTURE, INFRASTRUCTURE, (), INFRASTRUCTURE, {})]
-    for batch in order(matrix).side_by_side:
+    for batch in found.side_by_side:
         positions.extend(_walk(matrix, tuple(name for group in batch for name in group), len(positions)))
     positions.append(Position(len(positions), LAST, DEPRECATION, tuple(matrix.services), RETIRE.name, {}))
-    return Plan(matrix, tuple(positions))
+    return Plan(matrix, found, tuple(positions))
 
 
 def _walk(matrix: Matrix, services: tuple[str, ...], index: int) -> Iterator[Position]:
