@@ -18,15 +18,14 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.stats import binom, mannwhitneyu
 
-from causeway.model.guardrails import Guardrails
+from causeway.model.guardrails import Guardrail, Guardrails, Measure
 from causeway.model.observation import Soak as SoakRules
 from causeway.model.sequential import ALPHA, BETA
 from causeway.model.simulation import NEVER, Counts, Outcome, Scenario, play
 from causeway.model.soak import Soak
 from causeway.model.window import Histogram, Tally, Throughput, Window
 
-GUARDRAIL = Guardrails().error_rate
-assert GUARDRAIL is not None
+GUARDRAIL = Guardrail(Measure.ERROR_RATE, warn=0.02, roll_back=0.05)
 LIMIT = GUARDRAIL.roll_back
 RULES = SoakRules(interval=30, checks=10, requests=500)
 WINDOWS = 360
@@ -194,9 +193,10 @@ def peers(bench: Bench) -> None:
     nulls = [(rate, requests) for requests in REQUESTS for rate in (LIMIT, HEALTHY)]
     faults = [(rate, requests, start) for requests in REQUESTS for start in (1, LATE) for rate in RATES]
     print(
-        f"\nThe rules others use, {runs:,} runs each; legacy fails at {HEALTHY:.0%} (in the nulls at the package's rate)"
+        f"\nThe rules others use, {runs:,} runs each; legacy fails at {HEALTHY:.0%}, in the nulls as the package does"
     )
-    print("false rollback of package at rate/requests, then median windows to find rate/requests@start")
+    print("First the false rollbacks at rate/requests, then the median windows to find rate/requests@start; - never,")
+    print("or no run left that had not been rolled back before the fault")
     header = [f"{rate:.0%}/{requests}" for rate, requests in nulls]
     header += [f"{rate:.0%}/{requests}@{start}" for rate, requests, start in faults]
     table: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in ("ours", *PEERS)}

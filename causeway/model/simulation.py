@@ -21,6 +21,7 @@ Counts = NDArray[np.int64]
 #: Runs played together: what fits a processor's cache.
 _BATCH = 1000
 NEVER = 0
+_MOST_REQUESTS = 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +41,15 @@ class Scenario:
     burst: float = 0.0
 
     def __post_init__(self) -> None:
-        rates = (self.error_rate, self.error_rate if self.then is None else self.then)
-        if not all(0 <= rate <= 1 for rate in rates):
-            raise ValueError(f"an error rate lies between 0 and 1, not {rates}")
+        for rate in (self.error_rate, self.then):
+            if rate is not None and not 0 <= rate <= 1:
+                raise ValueError(f"an error rate lies between 0 and 1, not {rate:g}")
         if (self.then is None) != (self.change_at is None):
             raise ValueError("a change needs both its rate and its window")
         if self.change_at is not None and not 1 <= self.change_at <= self.windows:
             raise ValueError(f"the change must lie in windows 1 to {self.windows}, not at {self.change_at}")
-        if self.requests < 0 or self.windows < 1 or not 0 <= self.burst < 1:
-            raise ValueError(f"requests >= 0, windows >= 1 and 0 <= burst < 1 are needed: {self}")
+        if not 0 <= self.requests <= _MOST_REQUESTS or self.windows < 1 or not 0 <= self.burst < 1:
+            raise ValueError(f"requests must lie in 0..1e9, windows be >= 1, burst lie in 0..1: {self}")
 
     def fault_at(self, limit: float) -> int | None:
         """The first window whose rate is beyond the limit; None if there is none."""

@@ -1,0 +1,74 @@
+"""`causeway simulate`, as a user types it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from causeway.cli import main
+from causeway.cli.simulate import simulate
+
+STACK = Path(__file__).parents[2] / "stacks" / "Pulumi.local.yaml"
+
+
+def facts(*arguments: str) -> dict[str, float | None]:
+    result = CliRunner().invoke(simulate, [*arguments, "--runs", "200", "--json"], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    document: dict[str, float | None] = json.loads(result.stdout)
+    return document
+
+
+def test_json_is_one_document_with_three_figures() -> None:
+    found = facts("--error-rate", "0.2", "--requests", "10", "--windows", "60")
+    assert list(found) == ["rolled_back", "advanced", "median_windows"]
+    assert found["rolled_back"] == 1.0
+    assert found["median_windows"] is not None and found["median_windows"] <= 6
+
+
+def test_the_same_seed_says_the_same() -> None:
+    arguments = ("--error-rate", "0.07", "--requests", "20", "--windows", "50", "--seed", "5")
+    assert facts(*arguments) == facts(*arguments)
+
+
+def test_a_change_is_counted_from_its_window() -> None:
+    arguments = ("--error-rate", "0.01", "--then", "0.5", "--change-at", "30", "--windows", "60")
+    assert facts(*arguments) == {"rolled_back": 1.0, "advanced": 1.0, "median_windows": 1.0}
+
+
+def test_without_a_fault_there_is_no_detection() -> None:
+    found = facts("--error-rate", "0.01", "--windows", "60")
+    assert (found["rolled_back"], found["median_windows"]) == (0.0, None)
+
+
+def test_thresholds_come_from_the_stack() -> None:
+    arguments = ("--error-rate", "0.2", "--windows", "40", "--service", "CVAnalyzer", "--config", str(STACK))
+    assert facts(*arguments)["rolled_back"] == 1.0
+
+
+def test_the_picture() -> None:
+    arguments = ["--error-rate", "0.01", "--then", "0.2", "--change-at", "16", "--windows", "24", "--runs", "20"]
+    result = CliRunner().invoke(simulate, [*arguments, "--service", "CVAnalyzer"], catch_exceptions=False)
+    golden = Path(__file__).parents[1] / "report" / "golden" / "simulation.txt"
+    assert result.stdout == golden.read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--error-rate", "2"], "an error rate lies between 0 and 1, not 2"),
+        (["--error-rate", "0.1", "--then", "0.2"], "a change needs both its rate and its window"),
+        (["--error-rate", "0.1", "--service", "Nobody", "--config", str(STACK)], "there is no service Nobody in local"),
+        (["--error-rate", "0.1", "--runs", "0"], "--runs"),
+        ([], "--error-rate"),
+    ],
+)
+def test_bad_input_is_refused_in_words(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        main(["simulate", *arguments])
+    assert exit_.value.code == 2
+    streams = capsys.readouterr()
+    assert streams.out == ""
+    assert said in streams.err
