@@ -1,4 +1,4 @@
-"""What runs by itself: the monitor and the real-time backup always, backups, verification and the watchdog on time."""
+"""What runs by itself: the monitor and the real-time backup always, backups, their care, the watchdog on time."""
 
 from __future__ import annotations
 
@@ -71,11 +71,20 @@ def schedule(stack: str, backups: Mapping[str, str], prefix: str = "causeway") -
             Scheduled(
                 f"{prefix}-verify",
                 "verify",
-                command("backup", "verify", "--sample"),
+                command("backup", "verify", "--sample", "10"),
                 "47 3 * * *",
                 timeout_s=4 * 3_600,
                 missed_after_s=30 * 3_600,
                 memory="1Gi",
+            ),
+            # After the trial restore, so that what was verified last is known when old backups go.
+            Scheduled(
+                f"{prefix}-prune",
+                "backup",
+                command("backup", "prune"),
+                "47 8 * * *",
+                timeout_s=3_600,
+                missed_after_s=48 * 3_600,
             ),
             # Retried by the next minute's run: a second attempt of a late one would only come on top.
             Scheduled(
