@@ -47,58 +47,66 @@ def chain(archive: Archive, backup: Backup) -> list[Backup]:
     return links[::-1]
 
 
-def find(archive: Archive, at: str) -> Point:
-    """The point a person names: a backup's id, or a time, which is rounded down to the latest point not after it.
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A point, and the top-level collections to take from it (empty: all it holds)."""
+
+    point: Point
+    collections: tuple[str, ...] = ()
+
+
+def find(archive: Archive, at: str | None = None, collections: Sequence[str] = ()) -> list[Part]:
+    """What a person asks to restore: a backup by id, or the state at a time (default: the latest there is).
+
+    A time is rounded down to the latest exact point not after it. Where collections are asked for, or no backup holds
+    everything, each collection comes from the latest point that holds it.
 
     Raises:
-        ConfigError: neither; or there is nothing as old as that.
+        ConfigError: neither an id nor a time, or there is nothing as old as that.
     """
-    backups = [each for each in archive.backups() if not each.pruned]
-    for backup in backups:
-        if backup.id == at:
-            instant = _latest(archive, backup)
-            if instant is None:
-                raise ConfigError(
-                    f"backup {at} was never finished",
-                    "it holds only some of the documents",
-                    "run the snapshot again: it resumes; or choose another in `causeway backup status`",
-                )
-            return Point(backup, instant)
-    return find_time(archive, times.parse(at))
-
-
-def find_time(archive: Archive, at: datetime, collections: Sequence[str] = ()) -> Point:
-    """The latest exact point not after `at` among the backups that hold these top-level collections (empty: all).
-
-    Raises:
-        ConfigError: there is none.
-    """
-    points = [
-        Point(backup, instant)
-        for backup in archive.backups()
-        if not backup.pruned and holds(backup, collections) and (instant := _latest(archive, backup, at)) is not None
-    ]
-    if not points:
+    for backup in archive.backups():
+        if backup.id == at and not backup.pruned:
+            return [Part(_point(archive, backup), tuple(collections))]
+    instant = times.parse(at) if at is not None else datetime.max.replace(tzinfo=UTC)
+    points = sorted(_points(archive, instant), key=lambda point: point.instant)
+    everything = [point for point in points if not point.backup.collections]
+    if everything and not collections:
+        return [Part(everything[-1])]
+    wanted = set(collections) or {name for point in points for name in point.backup.collections}
+    latest = {name: point for point in points for name in wanted if _holds(point.backup, name)}
+    if not latest or wanted - set(latest):
         raise ConfigError(
-            f"{archive.storage.url} holds nothing as of {times.text(at)} or before",
+            f"{archive.storage.url} holds no {', '.join(sorted(wanted - set(latest))) or 'backup'} as of {at or 'now'}",
             "there is no state to give back",
             "see `causeway backup status` for what it holds",
         )
-    return max(points, key=lambda point: point.instant)
+    return [
+        Part(point, tuple(sorted(name for name in latest if latest[name] is point)))
+        for point in points
+        if any(each is point for each in latest.values())
+    ]
 
 
-def holds(backup: Backup, collections: Sequence[str]) -> bool:
-    """Whether a backup covers these top-level collections; only one of everything covers everything."""
-    return not backup.collections or (bool(collections) and set(collections) <= set(backup.collections))
+def _points(archive: Archive, instant: datetime) -> Iterator[Point]:
+    for backup in archive.backups():
+        exact = None if backup.pruned else _latest(archive, backup, instant)
+        if exact is not None:
+            yield Point(backup, exact)
 
 
-def latest(archive: Archive) -> Point:
-    """The latest point there is.
+def _point(archive: Archive, backup: Backup) -> Point:
+    instant = _latest(archive, backup)
+    if instant is None:
+        raise ConfigError(
+            f"backup {backup.id} was never finished",
+            "it holds only some of the documents",
+            "run the snapshot again: it resumes; or choose another in `causeway backup status`",
+        )
+    return Point(backup, instant)
 
-    Raises:
-        ConfigError: the archive is empty.
-    """
-    return find_time(archive, datetime.max.replace(tzinfo=UTC))
+
+def _holds(backup: Backup, collection: str) -> bool:
+    return not backup.collections or collection in backup.collections
 
 
 def _latest(archive: Archive, backup: Backup, at: datetime | None = None) -> datetime | None:

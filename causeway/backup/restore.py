@@ -19,7 +19,7 @@ from causeway.backup.catalogue import Catalogue, Difference
 from causeway.backup.connection import Connection
 from causeway.backup.contents import Progress, counted, load, observe, quiet
 from causeway.backup.documents import DOCUMENT
-from causeway.backup.history import Point, replay
+from causeway.backup.history import Part, Point, replay
 from causeway.backup.ranges import ALL as EVERYTHING
 from causeway.backup.ranges import of_collections
 from causeway.backup.records import Record
@@ -59,7 +59,7 @@ class Plan:
         """The plan for people."""
         lines = [
             f"{self.target} as of {times.text(self.point.instant)} ({self.point.backup.id})",
-            f"  {self.documents} documents: {self.creates} to create, {self.updates} to replace, {self.deletes} to delete",
+            f"  {self.documents} documents: create {self.creates}, replace {self.updates}, delete {self.deletes}",
         ]
         if self.newer:
             lines.append(f"  {self.newer} newer than the backup:")
@@ -132,25 +132,36 @@ class Outcome:
         }
 
 
+def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """Several parts of one restore together, for `--json`."""
+    keys = ("documents", "missing", "extra", "differing", "written", "deleted", "kept_newer")
+    parts = [outcome.as_dict() for outcome in outcomes]
+    return {
+        **{key: sum(part[key] for part in parts) for key in keys},
+        "equal": all(outcome.equal for outcome in outcomes),
+        "parts": parts,
+    }
+
+
 class Restore:
-    """One restore of a point into a database: `plan`, then `apply`. Close it to free its scratch disk."""
+    """One restore of a part into a database: `plan`, then `apply`. Close it to free its scratch disk."""
 
     def __init__(
         self,
         archive: Archive,
-        point: Point,
+        part: Part,
         target: Connection,
         *,
-        collections: Sequence[str] = (),
         replace_newer: bool = False,
         salvage: bool = False,
         percent: float = ALL,
     ) -> None:
-        """`collections` are top-level ones (empty: all the backup holds); `percent` restores a sample only.
+        """`percent` restores a sample only.
 
         Raises:
             ConfigError: the backup does not hold a collection asked for.
         """
+        point, collections = part.point, part.collections
         absent = sorted(set(collections) - set(point.backup.collections)) if point.backup.collections else []
         if absent:
             raise ConfigError(
@@ -159,9 +170,9 @@ class Restore:
                 "choose another backup, or leave them out of --collections",
             )
         self._archive = archive
-        self._point = point
+        self.point = point
         self._target = target
-        self._collections = tuple(collections)
+        self._collections = collections
         self._ranges = of_collections(collections or point.backup.collections)
         self._move = Move(archive.database, target.database)
         self._replace_newer = replace_newer
@@ -190,7 +201,7 @@ class Restore:
         self._observe(progress)
         counts = self._catalogue.counts(self._instant, newer=self._replace_newer)
         return Plan(
-            point=self._point,
+            point=self.point,
             target=self._target.database.name,
             documents=len(self._catalogue),
             creates=counts.creates,
@@ -233,7 +244,7 @@ class Restore:
         )
 
     def _records(self, damaged: list[str] | None) -> Iterator[Record]:
-        return replay(self._archive, self._point, salvage=damaged)
+        return replay(self._archive, self.point, salvage=damaged)
 
     def _observe(self, progress: Progress) -> datetime:
         """Take what the target holds now, at one pinned time."""

@@ -13,7 +13,7 @@ from causeway.backup.archive import Archive, SegmentRef
 from causeway.backup.connection import Connection
 from causeway.backup.contents import Progress, quiet
 from causeway.backup.documents import DOCUMENT, collection_group, digest_of, relative_path
-from causeway.backup.history import Point, chain
+from causeway.backup.history import Part, Point, chain
 from causeway.backup.records import Kind
 from causeway.backup.restore import ALL, Outcome, Restore, empty
 from causeway.backup.segments import MODULUS
@@ -190,7 +190,7 @@ def trial(
 ) -> Outcome:
     """Restore into a scratch database, compare, and empty it again."""
     _hold_scratch(archive, scratch)
-    with Restore(archive, point, scratch, replace_newer=True, percent=sample) as restore:
+    with Restore(archive, Part(point), scratch, replace_newer=True, percent=sample) as restore:
         outcome = restore.apply(restore.plan(), wait=wait, sleep=sleep, progress=progress)
     empty(scratch, wait=wait, sleep=sleep)
     return outcome

@@ -148,11 +148,11 @@ def verify(
     from contextlib import ExitStack
 
     from causeway.backup.documents import Database
-    from causeway.backup.history import find, latest
+    from causeway.backup.history import find
     from causeway.backup.verify import verify as run
 
     archive = open_archive(archive_url(stack, directory, project))
-    point = find(archive, at) if at else latest(archive)
+    point = find(archive, at)[-1].point
     total = point.backup.facts.documents
     with ExitStack() as opened:
         connection = None

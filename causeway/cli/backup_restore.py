@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -24,6 +27,7 @@ from causeway.errors import ConfigError, Exit
 
 if TYPE_CHECKING:
     from causeway.backup.documents import Database
+    from causeway.backup.restore import Restore
 
 
 @click.command()
@@ -61,36 +65,46 @@ def restore(
     The plan is shown first. Run again after a crash, it resumes. The exit code is 0 only if nothing is missing, extra
     or differing.
     """
-    from causeway.backup.history import find, latest
-    from causeway.backup.restore import Restore
+    from causeway.backup.history import find
+    from causeway.backup.restore import Restore, summary
 
     archive = open_archive(archive_url(stack, directory, None))
-    point = find(archive, at) if at else latest(archive)
-    chosen = names(collections)
-    total = point.backup.facts.documents
-    with (
-        connect(_target(archive.database, to, project, database)) as connection,
-        Restore(archive, point, connection, collections=chosen, replace_newer=replace_newer, salvage=salvage) as work,
-    ):
+    parts = find(archive, at, names(collections))
+    with connect(_target(archive.database, to, project, database)) as connection, ExitStack() as opened:
+        works = [
+            opened.enter_context(Restore(archive, part, connection, replace_newer=replace_newer, salvage=salvage))
+            for part in parts
+        ]
         with bars() as bar:
-            plan = work.plan(bar("comparing", lambda: total))
+            plans = [work.plan(bar("comparing", _documents(work))) for work in works]
+        text = "\n".join(plan.text for plan in plans)
         if dry_run:
-            print_json(plan.as_dict()) if as_json else click.echo(plan.text)
+            print_json([plan.as_dict() for plan in plans]) if as_json else click.echo(text)
             return
-        click.echo(plan.text, err=True)
+        click.echo(text, err=True)
         if not yes:
             click.confirm("Go on?", abort=True, err=True)
         with bars() as bar:
-            outcome = work.apply(
-                plan,
-                wait=writing_rate(connection),
-                sleep=time.sleep,
-                progress=bar("writing", lambda: plan.writes),
-                reading=bar("reading back", lambda: total),
-            )
-    print_json(outcome.as_dict()) if as_json else click.echo(outcome.statement)
-    if not outcome.equal:
+            outcomes = [
+                work.apply(
+                    plan,
+                    wait=writing_rate(connection),
+                    sleep=time.sleep,
+                    progress=bar("writing", partial(int, plan.writes)),
+                    reading=bar("reading back", _documents(work)),
+                )
+                for work, plan in zip(works, plans, strict=True)
+            ]
+    if as_json:
+        print_json(summary(outcomes))
+    else:
+        click.echo("\n".join(outcome.statement for outcome in outcomes))
+    if not all(outcome.equal for outcome in outcomes):
         click.get_current_context().exit(Exit.INTEGRITY)
+
+
+def _documents(work: Restore) -> Callable[[], int]:
+    return lambda: work.point.backup.facts.documents
 
 
 def _target(source: Database, to: str | None, project: str | None, database: str | None) -> Database:
