@@ -100,6 +100,7 @@ class Traffic:
         self._index = Index(())
         self._bound: dict[tuple[str, Version], Bound] = {}
         self._edges: list[tuple[Interaction, Pair, Edge]] = []
+        self._pending: dict[tuple[str, str, Pair], Tally] = {}
 
     def count(self, sample: Sample) -> Counts:
         """What was counted since the sample before."""
@@ -134,12 +135,18 @@ class Traffic:
         )
 
     def edges(self, weights: Mapping[str, int], counts: Counts) -> list[Check]:
-        """What the edges say that have had calls, or cannot be read."""
-        found = (
-            edges.judge(interaction, pair, windows.edge_errors(edge, counts), self._allowed, weights)
-            for interaction, pair, edge in self._edges
-        )
-        return [check for check in found if check is not None]
+        """What the edges say that have had calls enough, or cannot be read."""
+        checks = []
+        for interaction, pair, edge in self._edges:
+            seen = windows.edge_errors(edge, counts)
+            key = interaction.consumer, interaction.provider, pair
+            if isinstance(seen, Tally):
+                self._pending[key] = seen = self._pending.get(key, Tally(0, 0)) + seen
+                if not edges.enough(seen.total, self._allowed):
+                    continue
+                del self._pending[key]
+            checks.append(edges.judge(interaction, pair, seen, self._allowed, weights))
+        return checks
 
     def _series(self, service: str, version: Version) -> Bound:
         bound = self._bound.get((service, version))

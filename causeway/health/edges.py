@@ -1,7 +1,8 @@
 """Integration: the calls between versions that a rollout makes live, and whether they fail.
 
-An edge is failed where its errors in one look are not chance: where a service at the allowed error rate would show as
-many with a probability below 1 %. Three looks in a row then happen by chance once in a million.
+An edge is failed where its errors are not chance: where a service at the allowed error rate would show as many with a
+probability below 1 %. Three failures in a row then happen by chance once in a million. Calls are gathered over looks
+until there are enough for that: a single failed call never is.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from causeway.model.guardrails import percent
 from causeway.model.matrix import MIXED, Interaction, Kind, Pair, Version
 from causeway.model.window import Category, Check, Missing, Tally
 
-#: How improbable the errors of one look must be at the allowed rate.
+#: How improbable the errors must be at the allowed rate.
 CHANCE = 0.01
 
 
@@ -31,16 +32,19 @@ def possible(interactions: Iterable[Interaction], dependencies: Iterable[str]) -
 
 def judge(
     interaction: Interaction, pair: Pair, tally: Tally | Missing, allowed: float, weights: Mapping[str, int]
-) -> Check | None:
-    """What a look says of one edge; None for one without calls, about which there is nothing to say."""
+) -> Check:
+    """What the calls of one edge say."""
     name = f"{interaction.consumer}@{pair.consumer} -> {interaction.provider}@{pair.provider}"
     service = responsible(interaction, pair, weights)
     if isinstance(tally, Missing):
         return Check(Category.INTEGRATION, name, None, service, tally.reason)
-    if not tally.total:
-        return None
     detail = f"{tally.bad} of {tally.total} calls failed, {percent(allowed)} are allowed"
     return Check(Category.INTEGRATION, name, chance(tally, allowed) >= CHANCE, service, detail)
+
+
+def enough(total: int, allowed: float) -> bool:
+    """Whether so many calls, all failed, would be no chance."""
+    return total > 0 and allowed**total < CHANCE
 
 
 def chance(tally: Tally, allowed: float) -> float:
