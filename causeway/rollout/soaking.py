@@ -15,7 +15,6 @@ from causeway.model.soak import Soak
 from causeway.model.verdict import Cause, Decision, Reason, Verdict
 from causeway.rollout.stack import Stack
 
-
 #: From this action of the dual write on, both sides hold the same.
 FILLED = "backfill"
 

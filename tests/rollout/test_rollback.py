@@ -1,0 +1,137 @@
+"""The way back: the weight falls first and by one write, the stack follows, and what was kept is compared."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from causeway.errors import Held, MoveRefused
+from causeway.model.guardrails import Pace
+from causeway.model.moves import Place
+from causeway.rollout import control as controls
+from causeway.rollout import journal as journals
+from causeway.rollout import rollback
+from causeway.rollout.engine import UpdateFailed
+from causeway.rollout.journal import Journal, State
+from causeway.rollout.rollback import Request
+from tests.rollout.conftest import runner_of
+from tests.rollout.fakes import World
+
+
+def walked(here: World, target: str) -> None:
+    with runner_of(here) as runner:
+        runner.walk(target)
+
+
+def journal(here: World) -> Journal:
+    return Journal(controls.acquire(here.store, "test", "eve@desk:9", force=True), here.time.now)
+
+
+def test_level_1_takes_the_closure_and_nothing_else(here: World) -> None:
+    walked(here, "high/Saga/50")
+    record = rollback.send_back(here.stack, journal(here), Request(1, "errors", ("Reader",)))
+    assert (here.served("Reader"), here.served("Saga"), here.served("Writer")) == (0, 0, 100)
+    assert record.there == Place("high/Saga/50", here.config.hold.opened(["Reader", "Saga"]))
+    assert here.engine.ups[-1] == "high/Saga/50", "no stack update on the fast path"
+
+
+def test_the_override_is_lifted_only_when_flags_read_back_equal(here: World) -> None:
+    walked(here, "high/Writer/50")
+    held = journal(here)
+    record = rollback.send_back(here.stack, held, Request(1, "errors", ("Writer",)))
+    assert here.stack.control().override is not None
+    stack = replace(here.stack, config=here.config)
+    record = rollback.reconcile(stack, held, record)
+    assert record.state is State.DONE
+    assert here.stack.control().override is None
+    assert here.served("Writer") == 0
+
+
+def test_level_2_leads_before_the_phase_and_equals_what_was_kept_there(here: World) -> None:
+    walked(here, "high/Writer/50")
+    held = journal(here)
+    record = rollback.reconcile(here.stack, held, rollback.send_back(here.stack, held, Request(2, "bad phase")))
+    assert record.there == Place("low/Reader/100")
+    assert record.facts["differences"] == []
+    assert ("Writer", "single-write") in here.application.asked, "dual writes end on the way back"
+
+
+def test_level_3_leads_to_infrastructure(here: World) -> None:
+    walked(here, "high/Saga/50")
+    held = journal(here)
+    record = rollback.reconcile(here.stack, held, rollback.send_back(here.stack, held, Request(3, "all of it")))
+    assert record.there == Place("infrastructure")
+    assert {here.served(name) for name in here.config.matrix.services} == {0}
+    held.lease.release()
+    with runner_of(here) as runner:
+        assert runner.walk("low").position == "low/Reader/100", "forward again, with a soak first"
+
+
+def test_a_falling_transaction_starts_a_new_epoch_in_the_same_write(here: World) -> None:
+    walked(here, "high/Saga/50")
+    rollback.send_back(here.stack, journal(here), Request(1, "in doubt", ("Saga",)))
+    assert here.stack.control().epochs == {"Saga": 1}
+    assert ("Saga", "settle") in here.application.asked
+
+
+def test_legacy_that_is_down_is_said_and_decided_by_a_person(here: World) -> None:
+    """Prevents: traffic goes back to a primary that is down."""
+    walked(here, "low/Reader/50")
+    here.application.legacy_down["Reader"] = "503"
+    with pytest.raises(Held, match="legacy does not answer"):
+        rollback.send_back(here.stack, journal(here), Request(1, "errors", ("Reader",)))
+    assert here.served("Reader") == 50
+    assert here.alerts.sent[-1].key == "legacy-down-Reader"
+    rollback.send_back(here.stack, journal(here), Request(1, "errors", ("Reader",), anyway=True))
+    assert here.served("Reader") == 0
+
+
+def test_a_graceful_rollback_drains_first(here: World) -> None:
+    walked(here, "low/Reader/50")
+    rollback.send_back(here.stack, journal(here), Request(1, "slow", ("Reader",), Pace.GRACEFUL))
+    assert ("Reader", "drain") in here.application.asked
+
+
+def test_the_traffic_has_moved_even_if_pulumi_fails(here: World) -> None:
+    walked(here, "low/Reader/50")
+    held = journal(here)
+    record = rollback.send_back(here.stack, held, Request(1, "errors", ("Reader",)))
+    here.engine.fail = ["preview"]
+    with pytest.raises(UpdateFailed):
+        rollback.reconcile(here.stack, held, record)
+    assert here.served("Reader") == 0
+    newest = journals.last(here.store, "test")
+    assert newest is not None
+    rollback.reconcile(here.stack, held, newest)
+    assert here.config.hold.entries() == ["Reader", "Saga"]
+
+
+def test_a_late_write_of_a_dying_update_is_not_seen(here: World) -> None:
+    walked(here, "low/Reader/50")
+    orphan = here.store.documents["flags/test"]
+    rollback.send_back(here.stack, journal(here), Request(3, "errors"))
+    late = orphan.values["definition"].replace('"package",50', '"package",100').replace('"legacy",50', '"legacy",0')
+    here.store.documents["flags/test"] = replace(orphan, values={**orphan.values, "definition": late})
+    assert here.served("Reader") == 0
+
+
+def test_two_rollbacks_at_once_both_hold(here: World) -> None:
+    """Prevents: the second override forgets the first one's breaker."""
+    walked(here, "high/Writer/50")
+    rollback.send_back(here.stack, journal(here), Request(1, "a", ("Reader",)))
+    rollback.send_back(here.stack, journal(here), Request(1, "b", ("Writer",)))
+    assert (here.served("Reader"), here.served("Writer")) == (0, 0)
+
+
+def test_legacy_that_is_retired_cannot_be_gone_back_to(here: World) -> None:
+    walked(here, "deprecation")
+    with pytest.raises(MoveRefused, match="legacy is retired"):
+        rollback.send_back(here.stack, journal(here), Request(3, "errors"))
+
+
+def test_an_unknown_service_opens_no_breaker(here: World) -> None:
+    walked(here, "low/Reader/50")
+    with pytest.raises(MoveRefused, match="Nobody"):
+        rollback.send_back(here.stack, journal(here), Request(1, "errors", ("Nobody",)))
+    assert here.stack.control().override is None
