@@ -1,7 +1,7 @@
 """Open circuit breakers: services forced to legacy, or capped, whatever the position says.
 
 A hold is written in config as `NAME` (cap 0) or `NAME@25` (a cap while the breaker is being closed again, rung by
-rung). A cap of 0 takes the service's hold closure along: every service that must not be ahead of it.
+rung). A hold takes the service's hold closure along: every service that must not be ahead of it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from causeway.model.closure import closure
+from causeway.model.closure import capped
 from causeway.model.matrix import Matrix
 
 
@@ -57,9 +57,8 @@ class Hold:
         return Hold(caps if cap >= 100 else {**caps, **dict.fromkeys(gone, cap)})
 
     def effective(self, matrix: Matrix) -> Mapping[str, int]:
-        """The cap of every service concerned, closures included."""
-        fallen = closure(matrix, [name for name, cap in self.caps.items() if cap == 0])
-        return {**self.caps, **dict.fromkeys(fallen, 0)}
+        """The cap of every service concerned, closures included: nobody is ahead of a held service who must not be."""
+        return capped(matrix, self.caps)
 
 
 NO_HOLD = Hold()
