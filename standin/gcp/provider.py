@@ -83,7 +83,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     def Diff(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
         token, new = _token(request.urn), plain(request.news)
-        old = plain(request.old_inputs) or plain(request.olds)
+        old = plain(request.old_inputs)
         found = changes(old, new)
         if token == documents.TOKEN and documents.same(str(old.get("fields")), str(new.get("fields"))):
             found.pop("fields", None)
@@ -126,7 +126,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.UpdateResponse(properties=struct(live.outputs))
 
     def Delete(self, request: Any, context: grpc.ServicerContext) -> Empty:  # noqa: N802
-        inputs = plain(request.old_inputs) or plain(request.properties)
+        inputs = plain(request.old_inputs)
         with _answering(context), self._operation("delete", request.urn):
             self._resources.delete(_token(request.urn), request.id, inputs)
         return Empty()

@@ -108,9 +108,10 @@ class Resources:
             self.cloud.remove(token, identity)
 
     def preview(self, token: str, inputs: Mapping[str, Any], unknown: str) -> dict[str, Any]:
-        """Outputs of a resource that is yet to be made: its inputs, and `unknown` for all the rest."""
-        outputs = self.schemas.of(token).outputs
-        return {**{name: unknown for name in outputs if name not in inputs and name != "project"}, **inputs}
+        """Outputs of a resource that is yet to be made: its inputs and project, and `unknown` for all the rest."""
+        outputs = dict.fromkeys(self.schemas.of(token).outputs, unknown)
+        project = {"project": self.project} if "project" in outputs else {}
+        return {**outputs, **project, **inputs}
 
     def _read_document(self, identity: str, inputs: Mapping[str, Any]) -> Live | None:
         found = self._emulator().read(identity)
