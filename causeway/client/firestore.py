@@ -52,7 +52,6 @@ class FirestoreSource:
         """
         if self._client is None:
             self._client = self._connect()
-            self._listen()
         client = self._client
         try:
             references = [client.document(path) for path in self._paths]
@@ -60,6 +59,7 @@ class FirestoreSource:
                 snapshot.reference.path: snapshot
                 for snapshot in client.get_all(references, retry=None, timeout=TIMEOUT_S)
             }
+            self._listen()
         except Exception:
             self.close()
             raise
@@ -86,7 +86,7 @@ class FirestoreSource:
                 log.debug("closing: %s", error)
 
     def _listen(self) -> None:
-        if self._watch:
+        if self._watch and not self._watches:  # only where a read has just succeeded: a dead watch leaves a thread
             self._watches = [
                 self._client.document(path).on_snapshot(lambda *_changes: self._due.set()) for path in self._paths
             ]
