@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from causeway.health.promql import GoogleAuth, PromqlSource
 from causeway.health.scrape import ScrapeSource
+from causeway.health.selectors import Selector
 from causeway.health.windows import Names
 from causeway.model.observation import Metrics, Scrape
 
 
-def open_source(metrics: Metrics, names: Names, now: Callable[[], datetime]) -> ScrapeSource | PromqlSource:
-    """Opens the source; close it, or use it as a context manager."""
-    source = metrics.source
+def open_source(
+    metrics: Metrics, names: Names, now: Callable[[], datetime], also: Iterable[Selector] = ()
+) -> ScrapeSource | PromqlSource:
+    """Opens the source of the named metrics, and of others `also`; close it, or use it as a context manager."""
+    source, more = metrics.source, tuple(also)
     if isinstance(source, Scrape):
-        return ScrapeSource(source.targets, names.series, now=now, timeout=metrics.timeout, max_age=metrics.max_age)
+        return ScrapeSource(
+            source.targets,
+            names.series | {each.name for each in more},
+            now=now,
+            timeout=metrics.timeout,
+            max_age=metrics.max_age,
+        )
     return PromqlSource(
         source.url,
-        names.selectors,
+        (*names.selectors, *more),
         now=now,
         timeout=metrics.timeout,
         max_age=metrics.max_age,

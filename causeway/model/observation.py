@@ -34,6 +34,20 @@ class MetricNames:
 
 
 @dataclass(frozen=True, slots=True)
+class Resource:
+    """`causeway:resources`: a gauge that must stay below the share `most` of its limit, in every process.
+
+    Memory of its quota, say, or open files of the most there may be. `used` is a selector; `limit` is a selector of
+    the same process, or a number.
+    """
+
+    name: str
+    used: str
+    limit: str | float
+    most: float = 0.9
+
+
+@dataclass(frozen=True, slots=True)
 class Scrape:
     """Metrics read from `/metrics` of every process: the full address of each."""
 
