@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shapes
-from conftest import Connect, contents, restore, take
-
 from causeway.backup.archive import Archive, BackupKind
 from causeway.backup.connection import Connection
 from causeway.backup.storage import LocalStorage
+from tests.backup import shapes
+from tests.backup.helpers import Connect, contents, restore, take
 
 
 def test_every_shape_comes_back_bit_for_bit(archive: Archive, source: Connection, connect: Connect) -> None:
