@@ -11,6 +11,7 @@ from causeway.cli.common import config_of, config_option, json_option, print_jso
 from causeway.errors import ConfigError
 
 if TYPE_CHECKING:
+    from causeway.model.budget import Budget
     from causeway.model.guardrails import Guardrail
     from causeway.model.observation import Soak
 
@@ -48,35 +49,37 @@ def simulate(
 
     from causeway.model.simulation import Scenario, follow, play
 
-    guardrail, rules = _gates(service, stack, config_file)
+    guardrail, rules, budget = _gates(service, stack, config_file)
     try:
         scenario = Scenario(error_rate, requests, windows, then, change_at)
     except ValueError as error:
         raise ConfigError(str(error), "there is nothing to simulate", "See `causeway simulate --help`.") from error
     bad, total = scenario.draw(runs, np.random.default_rng(seed))
-    outcome = play(bad, total, guardrail, rules)
-    facts = outcome.facts(scenario.fault_at(guardrail.roll_back))
+    facts = play(bad, total, guardrail, rules).facts(scenario.fault_at(guardrail.roll_back))
     if as_json:
         print_json(facts)
         return
     from causeway.report.gates import simulation_picture
 
     trace = follow(bad[:, 0], total[:, 0], guardrail, rules)
-    click.echo(simulation_picture(service, scenario, guardrail, trace, facts, runs))
+    click.echo(simulation_picture(service, scenario, guardrail, trace, facts, runs, budget))
 
 
-def _gates(service: str | None, stack: str | None, config_file: Path | None) -> tuple[Guardrail, Soak]:
+def _gates(service: str | None, stack: str | None, config_file: Path | None) -> tuple[Guardrail, Soak, Budget | None]:
+    """The error rate guardrail, the soak and the false-alarm budget of the stack; the defaults without one."""
+    from causeway.model.budget import Budget
     from causeway.model.guardrails import Guardrails
     from causeway.model.observation import Soak
 
     if stack is None and config_file is None:
-        guardrails, rules = Guardrails(), Soak(interval=30, checks=10, requests=500)
+        guardrails, rules, budget = Guardrails(), Soak(interval=30, checks=10, requests=500), None
     else:
         config = config_of(stack, config_file)
         guardrails, rules = config.guardrails, config.soak
+        budget = Budget(len(list(guardrails)), len(config.matrix.services))
         if service is not None and service not in config.matrix.services:
             known = ", ".join(config.matrix.services)
             raise ConfigError(f"there is no service {service} in {config.stack}", "", f"Services: {known}.")
     if guardrails.error_rate is None:
         raise ConfigError("the stack has no error_rate guardrail", "there is nothing to simulate")
-    return guardrails.error_rate, rules
+    return guardrails.error_rate, rules, budget

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from causeway.model.budget import Budget
 from causeway.model.guardrails import Guardrail, percent
 from causeway.model.simulation import Scenario, Trace
 
@@ -20,8 +21,9 @@ def simulation_picture(
     trace: Trace,
     facts: Mapping[str, float | None],
     runs: int,
+    budget: Budget | None = None,
 ) -> str:
-    """The scenario, the evidence of its first run, and what became of all runs."""
+    """The scenario, the evidence of its first run, what became of all runs, and the budget of a stack if given."""
     rate = percent(scenario.error_rate)
     if scenario.then is not None:
         rate += f", {percent(scenario.then)} from window {scenario.change_at}"
@@ -30,7 +32,7 @@ def simulation_picture(
     found = "" if median is None else f", found {median:g} windows after the fault began (median)"
     rolled_back, advanced = (percent(facts[key] or 0.0) for key in ("rolled_back", "advanced"))
     outcome = f"{runs:,} runs of {scenario.windows} windows: {rolled_back} rolled back{found}; {advanced} may advance"
-    return "\n".join([about, str(guardrail), "", evidence_plot(trace), "", outcome])
+    return "\n".join([about, str(guardrail), "", evidence_plot(trace), "", outcome, *([str(budget)] if budget else [])])
 
 
 def evidence_plot(trace: Trace, width: int = 72) -> str:
