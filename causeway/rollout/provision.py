@@ -75,8 +75,7 @@ def provision(config: Config) -> None:
     )
     channels = Channels("channels", ChannelsArgs(project, _channels(config)))
     Alerts("alerts", AlertsArgs(project, tuple(_alerts(config, runs)), channels.by_severity))
-    _splits(config, project)
-    FlagSet(
+    flag_document = FlagSet(
         "flags",
         FlagSetArgs(
             project=project,
@@ -89,6 +88,7 @@ def provision(config: Config) -> None:
             ),
         ),
     )
+    _splits(config, project, flag_document)
 
 
 def _legal_move(config: Config, project: str, place: Place):  # type: ignore[no-untyped-def]
@@ -114,7 +114,7 @@ def _channels(config: Config) -> tuple[Channel, ...]:
 
 
 def _alerts(config: Config, runs: Schedule) -> Sequence[Alert]:
-    """One per service and guardrail, and one per job that must not be missed."""
+    """One per service and guardrail, and one per job that must not be missed. Warnings are the monitor's to send."""
     guarded = [
         Alert(
             name=f"{rule.service}-{rule.guardrail}",
@@ -126,12 +126,13 @@ def _alerts(config: Config, runs: Schedule) -> Sequence[Alert]:
             guardrail=rule.guardrail,
         )
         for rule in alerts_for(config.matrix.services, config.guardrails, config.metrics)
+        if rule.severity == Severity.CRITICAL
     ]
     return [*guarded, *(missed_run(job.name, job.missed_after_s) for job in runs.scheduled)]
 
 
-def _splits(config: Config, project: str) -> None:
-    """Traffic that no flag splits follows the same weights."""
+def _splits(config: Config, project: str, flag_document: FlagSet) -> None:
+    """Traffic that no flag splits follows the same weights, after the flag set: its hook has judged the move then."""
     weights = config.plan.at(config.position, config.hold).weights
     for service, split in config.splits.items():
         match split:
@@ -143,4 +144,8 @@ def _splits(config: Config, project: str) -> None:
                 wanted = traffic.CloudRunSplit(
                     service, split.service, split.location, split.image, split.legacy_revision, split.package_revision
                 )
-        traffic.Traffic(f"traffic-{service}", traffic.TrafficArgs(project, wanted, weights[service]))
+        traffic.Traffic(
+            f"traffic-{service}",
+            traffic.TrafficArgs(project, wanted, weights[service]),
+            pulumi.ResourceOptions(depends_on=[flag_document]),
+        )

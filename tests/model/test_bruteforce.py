@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-import matrix_oracle as oracle
+from tests.model import matrix_oracle as oracle
 import pytest
 from hypothesis import HealthCheck, given, note, settings
-from matrix_examples import VERIFIED, matrices, show
+from tests.model.matrix_examples import VERIFIED, matrices, show
 
 from causeway.model.certificate import Certificate, certify
 from causeway.model.closure import capped, closure
+from causeway.model.hold import Hold
 from causeway.model.matrix import L_P, Interaction, Kind, Matrix, Pair
 from causeway.model.order import Order, PhaseOrder, Unproven, order
 from causeway.model.remedy import Cost, Remedy, remedies, replace_phase
@@ -20,6 +21,7 @@ Found = set[tuple[Interaction, Pair]]
 
 
 def agrees(matrix: Matrix) -> None:
+    """Everything the certificate says about a matrix is what simulated users see."""
     note(show(matrix))
     certificate, found = certify(matrix), order(matrix)
     _order_agrees(matrix, found)
@@ -155,12 +157,10 @@ def _holds_agree(matrix: Matrix, certificate: Certificate, lived: oracle.Lived, 
         assert closure(matrix, [service]) == oracle.smallest_hold(matrix, service)
         assert dict(capped(matrix, {service: 0})) == dict.fromkeys(closure(matrix, [service]), 0)
     for position in certificate.plan:
-        weights = certificate.plan.at(position.name).weights
         known = set().union(*(blocking[index] for index in range(position.index + 1)))
         for service in matrix.services:
             for cap in (0, 25, 50):
-                caps = capped(matrix, {service: cap})
-                held = {name: min(weight, caps.get(name, 100)) for name, weight in weights.items()}
+                held = certificate.plan.at(position.name, Hold({service: cap})).weights
                 _legal(matrix, certificate, position.name, held, lived.written[position.index], known)
 
 
