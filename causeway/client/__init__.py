@@ -9,7 +9,7 @@ Reference: docs/reference/flags.md.
 
 from causeway.client.firestore import FirestoreSource
 from causeway.client.follow import Follower, Source
-from causeway.client.provider import CausewayProvider
+from causeway.client.provider import CausewayProvider, decided
 from causeway.client.routing import Routing, carry, packages, routed, version
 from causeway.client.view import Context, Decision, Documents, Reason, View
 
@@ -25,6 +25,7 @@ __all__ = [
     "Source",
     "View",
     "carry",
+    "decided",
     "packages",
     "routed",
     "version",

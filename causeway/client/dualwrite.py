@@ -98,13 +98,15 @@ class DualWrite:
         """Deletes a key on every side that is written."""
         await self._write(key, lambda store: store.delete(key))
 
-    async def backfill(self) -> int:
-        """Copies to the package side what it lacks or has otherwise, and deletes what legacy does not have.
+    async def backfill(self, source: Version = Version.LEGACY) -> int:
+        """Copies what the other side lacks or has otherwise, and deletes there what the source does not have.
 
-        Returns how many keys were mended. May run beside live writes: each key is locked while it is copied.
+        From legacy before reads move; from the package when a retired legacy is brought back. Returns how many keys
+        were mended. May run beside live writes: each key is locked while it is copied.
         """
-        keys = {*await self._legacy.keys(), *await self._package.keys()}
-        return sum([await self._mend(key) for key in sorted(keys)])
+        here, there = (self._legacy, self._package) if source is Version.LEGACY else (self._package, self._legacy)
+        keys = {*await here.keys(), *await there.keys()}
+        return sum([await self._mend(key, here, there) for key in sorted(keys)])
 
     async def parity(self) -> Parity:
         """Compares both sides by digest, key by key. A write in flight is no difference: each key is locked."""
@@ -126,14 +128,14 @@ class DualWrite:
                     self._missed.add(key)
                     log.warning("the package side of %s lags behind: %s", key, error)
 
-    async def _mend(self, key: str) -> bool:
+    async def _mend(self, key: str, source: Store, target: Store) -> bool:
         async with self._locked(key):
-            value, copy = await self._legacy.get(key), await self._package.get(key)
+            value, copy = await source.get(key), await target.get(key)
+            mended = digest(value) != digest(copy)
+            if mended:
+                await (target.delete(key) if value is None else target.put(key, value))
             self._missed.discard(key)
-            if digest(value) == digest(copy):
-                return False
-            await (self._package.delete(key) if value is None else self._package.put(key, value))
-            return True
+            return mended
 
     async def _equal(self, key: str) -> bool:
         async with self._locked(key):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from openfeature.client import OpenFeatureClient
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.exception import TypeMismatchError
 from openfeature.flag_evaluation import FlagResolutionDetails, FlagValueType
@@ -22,8 +23,13 @@ _REASONS = {
 }
 
 
+#: An object flag besides the services' own: all services on package, as a sorted list, decided by one flag set.
+#: Asked one by one, the services of one request could be decided by two.
+PACKAGES = "causeway.packages"
+
+
 class CausewayProvider(AbstractProvider):
-    """A flag per service: as a string its version, as a boolean whether that is the package.
+    """A flag per service: as a string its version, as a boolean whether that is the package. And `PACKAGES`.
 
     The default given by the caller is never used: a flag that is missing or cannot be had means legacy.
     The parameters' names are OpenFeature's; under others its client would swallow the error and return the default.
@@ -69,8 +75,11 @@ class CausewayProvider(AbstractProvider):
         flag_key: str,
         default_value: Sequence[FlagValueType] | Mapping[str, FlagValueType],
         evaluation_context: EvaluationContext | None = None,
-    ) -> FlagResolutionDetails[Any]:
-        raise _mismatch(flag_key)
+    ) -> FlagResolutionDetails[Sequence[FlagValueType] | Mapping[str, FlagValueType]]:
+        if flag_key != PACKAGES:
+            raise _mismatch(flag_key)
+        found: Sequence[FlagValueType] = sorted(self._follower.packages(context_of(evaluation_context)))
+        return FlagResolutionDetails(found, reason=FeatureReason.SPLIT)
 
     def _decide(self, service: str, given: EvaluationContext | None) -> tuple[Version, FeatureReason]:
         decision = self._follower.decide(service, context_of(given))
@@ -80,6 +89,14 @@ class CausewayProvider(AbstractProvider):
 def context_of(given: EvaluationContext | None) -> Context:
     """OpenFeature's context as one mapping."""
     return {} if given is None else {**given.attributes, TARGETING_KEY: given.targeting_key}
+
+
+def decided(client: OpenFeatureClient, context: Context) -> frozenset[str]:
+    """The services a context gets from their packages, asked through OpenFeature: what `Routing` decides by."""
+    key = context.get(TARGETING_KEY)
+    attributes: dict[str, Any] = {name: value for name, value in context.items() if name != TARGETING_KEY}
+    asked = EvaluationContext(key if isinstance(key, str) else None, attributes)
+    return frozenset(map(str, client.get_object_value(PACKAGES, [], asked)))
 
 
 def _mismatch(flag_key: str) -> TypeMismatchError:

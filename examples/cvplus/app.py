@@ -12,6 +12,7 @@ import uvicorn
 
 from causeway.client import FirestoreSource, Follower
 from examples.cvplus.database import Firestore
+from examples.cvplus.features import Features
 from examples.cvplus.front import application
 from examples.cvplus.runtime import Runtime
 from examples.cvplus.seed import seed
@@ -20,17 +21,16 @@ from examples.cvplus.seed import seed
 def main() -> None:
     """Serves until SIGTERM; requests under way are finished first."""
     options = _options()
-    follower = Follower(FirestoreSource(options.stack, options.project))
-    follower.start()
+    features = Features(Follower(FirestoreSource(options.stack, options.project)))
     try:
-        asyncio.run(_serve(options, follower))
+        asyncio.run(_serve(options, features))
     except KeyboardInterrupt:
         pass
     finally:
-        follower.stop()
+        features.close()
 
 
-async def _serve(options: argparse.Namespace, follower: Follower) -> None:
+async def _serve(options: argparse.Namespace, features: Features) -> None:
     from google.cloud import firestore
 
     client = firestore.AsyncClient(project=options.project)
@@ -41,7 +41,7 @@ async def _serve(options: argparse.Namespace, follower: Follower) -> None:
 
     runtime = Runtime(
         database,
-        follower,
+        features,
         now=lambda: datetime.datetime.now(datetime.UTC),
         monotonic=time.monotonic,
         sleep=asyncio.sleep,

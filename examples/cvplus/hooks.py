@@ -138,8 +138,10 @@ class Hooks:
         return {"retired": True, "versions": [Version.PACKAGE.value], **drained}
 
     async def _revive(self, service: str) -> Done:
+        """Legacy answers again, with what was written while it was gone."""
+        mended = await self._app.cache.backfill(Version.PACKAGE) if service == "CacheManager" else 0
         self._app.mesh.revive(service)
-        return {"retired": False}
+        return {"retired": False, "mended": mended}
 
     async def _until(self, true: Callable[[], bool]) -> None:
         for _ in range(40):

@@ -45,9 +45,10 @@ ROUND_S = 0.1
 
 
 class Follows(Protocol):
-    """What this needs of a `causeway.client.Follower`."""
+    """What this needs to know of the flags."""
 
-    view: View
+    @property
+    def view(self) -> View: ...
 
     def packages(self, context: Context) -> frozenset[str]: ...
 

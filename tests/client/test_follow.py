@@ -10,7 +10,7 @@ from openfeature.evaluation_context import EvaluationContext
 from openfeature.exception import ErrorCode
 
 from causeway.client.follow import Follower
-from causeway.client.provider import CausewayProvider
+from causeway.client.provider import CausewayProvider, decided
 from causeway.client.view import Documents
 from tests.client.test_view import definition, documents
 
@@ -89,6 +89,9 @@ def test_openfeature_asks_by_service() -> None:
         assert client.get_string_value("A", "legacy") == "legacy"  # no key
         unknown = client.get_string_details("Unknown", "package", ann)
         assert (unknown.value, unknown.reason) == ("legacy", "DEFAULT")  # whatever default the caller gave
+        assert decided(client, {"targetingKey": "ann"}) == {"A", "Done", "Gone"}
+        assert decided(client, {}) == {"Gone"}
+        assert client.get_object_details("A", [], ann).error_code is ErrorCode.TYPE_MISMATCH
         assert client.get_integer_details("A", 7, ann).error_code is ErrorCode.TYPE_MISMATCH
     finally:
         shutdown()

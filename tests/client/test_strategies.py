@@ -116,6 +116,19 @@ def test_backfill_mends_what_an_earlier_dual_write_left_behind() -> None:
     asyncio.run(run())
 
 
+def test_a_legacy_brought_back_gets_what_was_written_without_it() -> None:
+    async def run() -> None:
+        sides = Sides()
+        await sides.pair.put("a", {"n": 1})
+        sides.writes = Writes.PACKAGE
+        await sides.pair.put("a", {"n": 2})
+        sides.writes = Writes.BOTH
+        assert await sides.pair.backfill(PACKAGE) == 1
+        assert await sides.pair.get("a", LEGACY) == {"n": 2}
+
+    asyncio.run(run())
+
+
 def test_backfill_beside_live_writes_leaves_parity() -> None:
     async def run() -> None:
         sides = Sides()

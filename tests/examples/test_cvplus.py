@@ -380,7 +380,7 @@ def test_legacy_is_retired_only_when_the_flag_says_so_and_its_work_is_done() -> 
         assert (await app.get("/health/CVAnalyzer/legacy")).status_code == 503
         asked = await app.get("/services/CVAnalyzer", **{VERSION_HEADER: "legacy"})
         assert (asked.status_code, asked.headers[FAILED_HEADER]) == (502, "CVAnalyzer@legacy")
-        assert (await app.hook("CVAnalyzer", "revive")).json() == {"retired": False}
+        assert (await app.hook("CVAnalyzer", "revive")).json() == {"retired": False, "mended": 0}
         assert (await app.get("/health/CVAnalyzer/legacy")).status_code == 200
 
     asyncio.run(run())
