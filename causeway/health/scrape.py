@@ -8,7 +8,7 @@ only lines not seen before go through the parser.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import datetime
 from typing import NamedTuple
 
@@ -20,6 +20,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from causeway.health.metrics import Reading, Sample, Series
 
 _STARTED = "process_start_time_seconds"
+#: A target that sends byte by byte keeps within the client's timeout; it is waited for this many of them.
+_PATIENCE = 1.5
 _ACCEPT = "text/plain;version=0.0.4;q=1,application/openmetrics-text;version=1.0.0;q=0.5"
 
 
@@ -62,6 +64,8 @@ class Page:
                 continue
             if series is not None:
                 values[series] = float(figure)
+        if len(known) > 2 * text.count("\n") + 100:
+            known.clear()  # most of what is remembered no longer exists
         for line in unknown:
             values.update(self._learn(line, at))
         return values
@@ -93,6 +97,9 @@ class _Answer(NamedTuple):
     down: str | None
 
 
+_LATE = _Answer({}, "did not answer in time")
+
+
 class ScrapeSource:
     """A `Source` over the `/metrics` of several processes, read side by side.
 
@@ -113,13 +120,18 @@ class ScrapeSource:
         self._pages = {target: Page(target, names, max_age) for target in targets}
         self._now = now
         self._client = client or httpx.Client(timeout=timeout, headers={"accept": _ACCEPT}, follow_redirects=False)
+        self._patience = _PATIENCE * timeout
         self._workers = ThreadPoolExecutor(max_workers=max(1, min(16, len(self._pages))), thread_name_prefix="scrape")
+        self._running: dict[str, Future[_Answer]] = {}
 
     def read(self) -> Sample:
         """One look at every target; a target that fails is down, with the reason."""
         at = self._now()
-        found = self._workers.map(lambda target: self._scrape(target, at), self._pages)
-        answers = dict(zip(self._pages, found, strict=True))
+        for target in self._pages:
+            if target not in self._running:
+                self._running[target] = self._workers.submit(self._scrape, target, at)
+        wait(self._running.values(), timeout=self._patience)
+        answers = {target: self._finished(target) for target in self._pages}
         values: dict[Series, float] = {}
         read: dict[str, Reading] = {}
         for target, answer in answers.items():
@@ -129,11 +141,15 @@ class ScrapeSource:
         down = {target: f"{target} {answer.down}" for target, answer in answers.items() if answer.down is not None}
         return Sample(at, values, read, down)
 
+    def _finished(self, target: str) -> _Answer:
+        """The answer of a target; one that is late is waited for at the next look."""
+        return self._running.pop(target).result() if self._running[target].done() else _LATE
+
     def _scrape(self, target: str, at: datetime) -> _Answer:
         try:
             response = self._client.get(target)
         except httpx.TimeoutException:
-            return _Answer({}, "did not answer in time")
+            return _LATE
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             return _Answer({}, f"could not be reached ({type(error).__name__}: {error})")
         if response.status_code != httpx.codes.OK:

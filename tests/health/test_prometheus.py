@@ -7,7 +7,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,14 +16,20 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
 
+from causeway.health.baselines import Recorder
 from causeway.health.checker import Checker, Look
 from causeway.health.metrics import Source
 from causeway.health.probing import Probing
 from causeway.health.promql import PromqlSource
+from causeway.health.recording import replay
 from causeway.health.scrape import ScrapeSource
 from causeway.health.windows import Names
+from causeway.model.guardrails import Guardrails
 from causeway.model.matrix import Matrix, Service
-from causeway.model.observation import MetricNames
+from causeway.model.observation import BaselineRules, MetricNames
+from causeway.model.observation import Soak as Rules
+from causeway.model.soak import Soak
+from causeway.model.verdict import Decision, Verdict
 from causeway.model.window import Missing, Tally
 
 pytestmark = pytest.mark.e2e
@@ -50,11 +56,11 @@ class Application:
         self.port = free_port()
         self.server, self.thread = start_http_server(self.port, "127.0.0.1", registry)
 
-    def serve(self, ok: int, failed: int, slow: int = 0) -> None:
-        self.requests.labels("X", "package", "ok").inc(ok)
-        self.requests.labels("X", "package", "error").inc(failed)
+    def serve(self, ok: int, failed: int, slow: int = 0, version: str = "package") -> None:
+        self.requests.labels("X", version, "ok").inc(ok)
+        self.requests.labels("X", version, "error").inc(failed)
         for number in range(ok + failed):
-            self.seconds.labels("X", "package").observe(0.25 if number < slow else 0.05)
+            self.seconds.labels("X", version).observe(0.25 if number < slow else 0.05)
 
     def stop(self) -> None:
         self.server.shutdown()
@@ -146,3 +152,37 @@ def test_prometheus_and_a_direct_scrape_count_the_same(server: str, application:
     gone = until(lambda: isinstance(reason := errors(through.look(weights)), Missing) and reason, "it is down")
     assert isinstance(gone, Missing)
     assert gone.reason == f"app/127.0.0.1:{application.port} is down"
+
+
+def test_a_total_failure_seen_through_prometheus_rolls_back(server: str, application: Application) -> None:
+    watcher = checker(PromqlSource(server, NAMES.selectors, now=now, max_age=5))
+    weights = {"X": 100}
+    until(lambda: errors(watcher.look(weights)) == Tally(0, 0), "Prometheus has scraped the application")
+    rails = Guardrails(response_time=None, throughput=None, availability=None)
+    soak = Soak.begin(["X"], rails, Rules(30, 10, 500), {})
+    application.serve(ok=0, failed=10)
+
+    def judged() -> Verdict | None:
+        nonlocal soak
+        soak = soak.observe(watcher.look(weights).windows.values())
+        verdict = soak.verdict()
+        return verdict if verdict.decision is Decision.ROLL_BACK else None
+
+    verdict = until(judged, "it rolls back")
+    assert verdict is not None
+    assert verdict.services == ("X",)
+    assert "10 of 10 failed" in str(verdict)
+
+
+def test_a_baseline_is_taken_from_what_prometheus_has_kept(server: str, application: Application) -> None:
+    source = PromqlSource(server, NAMES.selectors, now=now, max_age=5)
+    watcher = checker(source)
+    began = now()
+    until(lambda: not isinstance(errors(watcher.look({"X": 0})), Missing), "Prometheus has scraped the application")
+    application.serve(ok=95, failed=5, slow=1, version="legacy")
+    until(lambda: watcher.look({"X": 0}).legacy["X"].errors == Tally(0, 0), "legacy's requests have been scraped twice")
+    recorder = Recorder(NAMES, ["X"])
+    replay(recorder, source.history(began, now(), timedelta(seconds=0.5)))
+    found = recorder.baseline("X", BaselineRules(requests=100, window=0.5, max_age=60), 0.95)
+    assert found.errors == Tally(5, 100)
+    assert found.latency.counts == (99, 0, 1, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime
 
 import httpx
@@ -106,3 +107,30 @@ def test_every_way_of_not_answering_is_down_with_its_reason() -> None:
     assert reasons["slow"] == "did not answer in time"
     assert reasons["moved"] == "answered 302"
     assert reasons["gone"] == "could not be reached (ConnectError: refused)"
+
+
+def test_a_target_that_sends_byte_by_byte_does_not_hold_up_the_others() -> None:
+    """Prevents one slow process from stopping the watch over all of them."""
+    sent = threading.Event()
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        if request.url.host == "drip":
+            sent.wait(10)
+        return httpx.Response(200, text="requests_total 3\n")
+
+    client = httpx.Client(transport=httpx.MockTransport(respond))
+    targets = ["http://drip/metrics", "http://good/metrics"]
+    with ScrapeSource(targets, NAMES, now=lambda: T0, timeout=0.05, client=client) as source:
+        first = source.read()
+        assert first.down == {targets[0]: "http://drip/metrics did not answer in time"}
+        assert list(first.read) == [targets[1]]
+        sent.set()
+        source._running[targets[0]].result(10)
+        assert source.read().down == {}
+
+
+def test_lines_that_are_gone_are_forgotten_in_the_end() -> None:
+    reader = page()
+    for number in range(1000):
+        reader.parse(f'requests_total{{pod="{number}"}} 1\n', T0)
+    assert len(reader._known) < 200
