@@ -7,7 +7,7 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {gsub(/[$$][$$]/, "$$", $$2); printf "make %-8s %s\n", $$1, $$2}' Makefile
 
 setup: $(STAMP) ## .venv with bin/causeway, pulumi, and a look for the Firestore emulator
 	@$(BIN)/python -m standin.install </dev/null
