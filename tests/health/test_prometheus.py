@@ -16,7 +16,7 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
 
-from causeway.health.baselines import Recorder
+from causeway.health.baselines import Baseline, Recorder
 from causeway.health.checker import Checker, Look
 from causeway.health.metrics import Source
 from causeway.health.probing import Probing
@@ -180,9 +180,14 @@ def test_a_baseline_is_taken_from_what_prometheus_has_kept(server: str, applicat
     began = now()
     until(lambda: not isinstance(errors(watcher.look({"X": 0})), Missing), "Prometheus has scraped the application")
     application.serve(ok=95, failed=5, slow=1, version="legacy")
-    until(lambda: watcher.look({"X": 0}).legacy["X"].errors == Tally(0, 0), "legacy's requests have been scraped twice")
-    recorder = Recorder(NAMES, ["X"])
-    replay(recorder, source.history(began, now(), timedelta(seconds=0.5)))
-    found = recorder.baseline("X", BaselineRules(requests=100, window=0.5, max_age=60), 0.95)
+
+    def recorded() -> Baseline | None:
+        recorder = Recorder(NAMES, ["X"])
+        replay(recorder, source.history(began, now(), timedelta(seconds=0.5)))
+        found, _ = recorder.baselines(BaselineRules(requests=100, window=0.5, max_age=60), 0.95)
+        return found.get("X")
+
+    found = until(recorded, "Prometheus has kept what legacy did")
+    assert found is not None
     assert found.errors == Tally(5, 100)
     assert found.latency.counts == (99, 0, 1, 0)
