@@ -151,7 +151,7 @@ def false_alarms(bench: Bench) -> None:
         if rate == LIMIT:
             judged = bench.reach(f"false advance at {rate:.0%}, {requests}", ahead, BETA)
         else:
-            judged = f"(advances rightly: {ahead:.1%})"
+            judged = f"(advances: {ahead:.1%})"
         print(f"{rate:>10.0%} {requests:>9}   {back:<28} {judged}")
 
 

@@ -30,7 +30,7 @@ class Backlog:
 
     def close(self) -> Backlog:
         """Ends the window: what came before it is due, and late where completions have not kept up."""
-        late = max(self.late, min(self.aged - self.completed, self.late + self.aged - self.due))
+        late = max(self.late, self.aged - self.completed)
         return replace(self, aged=self.offered, due=self.aged, late=late)
 
 
