@@ -4,6 +4,8 @@ Serves the engine's `LanguageRuntime` (`pulumi/language.proto`) as far as `pulum
 Python project need it. Where `pulumi-language-python` is installed, that one runs and this file is not used.
 """
 
+# ruff: noqa: N802 - methods are named as language.proto names them
+
 from __future__ import annotations
 
 import json
@@ -41,39 +43,39 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         self._children: set[subprocess.Popen[bytes]] = set()
         self._lock = threading.Lock()
 
-    def Handshake(self, request: Any, context: grpc.ServicerContext) -> language_pb2.LanguageHandshakeResponse:  # noqa: N802
+    def Handshake(self, request: Any, context: grpc.ServicerContext) -> language_pb2.LanguageHandshakeResponse:
         self._engine = request.engine_address or self._engine
         return language_pb2.LanguageHandshakeResponse()
 
-    def GetPluginInfo(self, request: Empty, context: grpc.ServicerContext) -> plugin_pb2.PluginInfo:  # noqa: N802
+    def GetPluginInfo(self, request: Empty, context: grpc.ServicerContext) -> plugin_pb2.PluginInfo:
         return plugin_pb2.PluginInfo(version=PULUMI)
 
-    def GetRequiredPackages(  # noqa: N802
+    def GetRequiredPackages(
         self, request: language_pb2.GetRequiredPackagesRequest, context: grpc.ServicerContext
     ) -> language_pb2.GetRequiredPackagesResponse:
         gcp = plugin_pb2.PackageDependency(name="gcp", kind="resource", version=f"v{PULUMI_GCP}")
         return language_pb2.GetRequiredPackagesResponse(packages=[gcp])
 
-    def InstallDependencies(  # noqa: N802
+    def InstallDependencies(
         self, request: language_pb2.InstallDependenciesRequest, context: grpc.ServicerContext
     ) -> Iterator[language_pb2.InstallDependenciesResponse]:
         """Nothing: `make setup` has installed them."""
         yield language_pb2.InstallDependenciesResponse(stdout=b"")
 
-    def About(self, request: language_pb2.AboutRequest, context: grpc.ServicerContext) -> language_pb2.AboutResponse:  # noqa: N802
+    def About(self, request: language_pb2.AboutRequest, context: grpc.ServicerContext) -> language_pb2.AboutResponse:
         return language_pb2.AboutResponse(executable=sys.executable, version=sys.version.split()[0])
 
-    def GetProgramDependencies(  # noqa: N802
+    def GetProgramDependencies(
         self, request: language_pb2.GetProgramDependenciesRequest, context: grpc.ServicerContext
     ) -> language_pb2.GetProgramDependenciesResponse:
         return language_pb2.GetProgramDependenciesResponse()
 
-    def RuntimeOptionsPrompts(  # noqa: N802
+    def RuntimeOptionsPrompts(
         self, request: language_pb2.RuntimeOptionsRequest, context: grpc.ServicerContext
     ) -> language_pb2.RuntimeOptionsResponse:
         return language_pb2.RuntimeOptionsResponse()
 
-    def Run(self, request: language_pb2.RunRequest, context: grpc.ServicerContext) -> language_pb2.RunResponse:  # noqa: N802
+    def Run(self, request: language_pb2.RunRequest, context: grpc.ServicerContext) -> language_pb2.RunResponse:
         environment = {
             **os.environ,
             "PULUMI_CONFIG": json.dumps(dict(request.config)),
@@ -87,7 +89,7 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
             return language_pb2.RunResponse(bail=True)
         return language_pb2.RunResponse(error=f"the program ended with exit code {code}")
 
-    def RunPlugin(  # noqa: N802
+    def RunPlugin(
         self, request: language_pb2.RunPluginRequest, context: grpc.ServicerContext
     ) -> Iterator[language_pb2.RunPluginResponse]:
         if request.kind != "analyzer":
@@ -108,17 +110,16 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         yield from _output(child)
         yield language_pb2.RunPluginResponse(exitcode=child.wait())
 
-    def Cancel(self, request: Empty, context: grpc.ServicerContext) -> Empty:  # noqa: N802
+    def Cancel(self, request: Empty, context: grpc.ServicerContext) -> Empty:
         self.leave()
         return Empty()
 
     def leave(self) -> None:
         """Ends this process and the program with it, at once: a host that lingers costs the engine 5 s at each end."""
-        with self._lock:
-            children = list(self._children)
-        for child in children:
-            _end(child)
-        os._exit(0)
+        with self._lock:  # and never releases it: nothing starts any more
+            for child in self._children:
+                _end(child)
+            os._exit(0)
 
     def _start(
         self,
@@ -128,10 +129,10 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         stdout: int | None = None,
         stderr: int | None = None,
     ) -> subprocess.Popen[bytes]:
-        child = subprocess.Popen(
-            command, cwd=cwd or None, env=env, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr
-        )
         with self._lock:
+            child = subprocess.Popen(
+                command, cwd=cwd or None, env=env, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr
+            )
             self._children.add(child)
         return child
 

@@ -1,5 +1,7 @@
 """The `ResourceProvider` service (`pulumi/provider.proto`) over the local cloud."""
 
+# ruff: noqa: N802 - methods are named as provider.proto names them
+
 from __future__ import annotations
 
 import threading
@@ -36,28 +38,28 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     # The plugin itself
 
-    def Handshake(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+    def Handshake(self, request: Any, context: grpc.ServicerContext) -> Any:
         return provider_pb2.ProviderHandshakeResponse()
 
-    def GetPluginInfo(self, request: Empty, context: grpc.ServicerContext) -> Any:  # noqa: N802
+    def GetPluginInfo(self, request: Empty, context: grpc.ServicerContext) -> Any:
         return plugin_pb2.PluginInfo(version=PULUMI_GCP)
 
-    def Attach(self, request: Any, context: grpc.ServicerContext) -> Empty:  # noqa: N802
+    def Attach(self, request: Any, context: grpc.ServicerContext) -> Empty:
         return Empty()
 
-    def Cancel(self, request: Empty, context: grpc.ServicerContext) -> Empty:  # noqa: N802
+    def Cancel(self, request: Empty, context: grpc.ServicerContext) -> Empty:
         return Empty()
 
-    def GetSchema(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+    def GetSchema(self, request: Any, context: grpc.ServicerContext) -> Any:
         return provider_pb2.GetSchemaResponse(schema=f'{{"name": "gcp", "version": "{PULUMI_GCP}"}}')
 
-    def CheckConfig(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+    def CheckConfig(self, request: Any, context: grpc.ServicerContext) -> Any:
         return provider_pb2.CheckResponse(inputs=request.news)
 
-    def DiffConfig(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+    def DiffConfig(self, request: Any, context: grpc.ServicerContext) -> Any:
         return provider_pb2.DiffResponse(changes=provider_pb2.DiffResponse.DIFF_NONE)
 
-    def Configure(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+    def Configure(self, request: Any, context: grpc.ServicerContext) -> Any:
         project = plain(request.args).get("project")
         if isinstance(project, str) and project != check.UNKNOWN:
             self._resources = self._resources.of_project(project)
@@ -65,7 +67,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     # Resources
 
-    def Check(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+    def Check(self, request: Any, context: grpc.ServicerContext) -> Any:
         token, inputs = _token(request.urn), plain(request.news)
         with _answering(context):
             schema = self._resources.schemas.of(token)
@@ -81,7 +83,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             ],
         )
 
-    def Diff(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+    def Diff(self, request: Any, context: grpc.ServicerContext) -> Any:
         token, new = _token(request.urn), plain(request.news)
         old = plain(request.old_inputs)
         found = changes(old, new)
@@ -99,7 +101,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             deleteBeforeReplace=self._resources.identity(token, request.urn, new) == request.id,
         )
 
-    def Create(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+    def Create(self, request: Any, context: grpc.ServicerContext) -> Any:
         token, inputs = _token(request.urn), plain(request.properties)
         with _answering(context):
             if request.preview:
@@ -109,14 +111,14 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
                 live = self._resources.create(token, request.urn, inputs)
         return provider_pb2.CreateResponse(id=live.id, properties=struct(live.outputs))
 
-    def Read(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+    def Read(self, request: Any, context: grpc.ServicerContext) -> Any:
         with _answering(context), self._operation("read", request.urn):
             live = self._resources.read(_token(request.urn), request.id, plain(request.inputs))
         if live is None:
             return provider_pb2.ReadResponse()
         return provider_pb2.ReadResponse(id=live.id, properties=struct(live.outputs), inputs=struct(live.inputs))
 
-    def Update(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+    def Update(self, request: Any, context: grpc.ServicerContext) -> Any:
         token, inputs = _token(request.urn), plain(request.news)
         with _answering(context):
             if request.preview:
@@ -125,13 +127,13 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
                 live = self._resources.update(token, request.id, inputs)
         return provider_pb2.UpdateResponse(properties=struct(live.outputs))
 
-    def Delete(self, request: Any, context: grpc.ServicerContext) -> Empty:  # noqa: N802
+    def Delete(self, request: Any, context: grpc.ServicerContext) -> Empty:
         inputs = plain(request.old_inputs)
         with _answering(context), self._operation("delete", request.urn):
             self._resources.delete(_token(request.urn), request.id, inputs)
         return Empty()
 
-    def Invoke(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+    def Invoke(self, request: Any, context: grpc.ServicerContext) -> Any:
         inputs = plain(request.args)
         with _answering(context):
             failures = check.check(self._resources.schemas.of(request.tok), inputs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -50,13 +51,16 @@ def kill_engine(update: subprocess.Popen[bytes]) -> None:
 
 
 def kill_everything(update: subprocess.Popen[bytes]) -> None:
-    for process in session(update.pid):
-        process.kill()
+    left = session(update.pid)
+    for process in left:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(left, timeout=5)
 
 
 def kill_a_plugin(update: subprocess.Popen[bytes]) -> None:
     plugins = [process for process in session(update.pid) if process.pid != update.pid]
-    if plugins:
+    with contextlib.suppress(psutil.NoSuchProcess, IndexError):
         plugins[-1].kill()
 
 
@@ -82,9 +86,7 @@ CRASHES: list[Callable[[subprocess.Popen[bytes]], None]] = [
 def recover(project: Project, update: subprocess.Popen[bytes]) -> None:
     """The recipe: end what is left of the update, drop its lock, update again."""
     update.wait(timeout=30)
-    for process in session(update.pid):
-        process.kill()
-        process.wait(timeout=5)
+    kill_everything(update)
     project.pulumi("cancel", "test", "--yes")
     project.up()
 
