@@ -18,23 +18,25 @@ from causeway.backup.connection import Connection
 from causeway.backup.ranges import ALL, Range
 from causeway.errors import IntegrityError
 
-_RUN_QUERY: Any = _firestore.RunQueryRequest.pb()
+RUN_QUERY: Any = _firestore.RunQueryRequest.pb()
 _RUN_QUERY_RESPONSE: Any = _firestore.RunQueryResponse.pb()
 _BATCH_GET: Any = _firestore.BatchGetDocumentsRequest.pb()
 _BATCH_GET_RESPONSE: Any = _firestore.BatchGetDocumentsResponse.pb()
 _AGGREGATE: Any = _firestore.RunAggregationQueryRequest.pb()
 _AGGREGATE_RESPONSE: Any = _firestore.RunAggregationQueryResponse.pb()
 _QUERY = _query.StructuredQuery
-_OPERATOR = _QUERY.FieldFilter.Operator
+OPERATOR = _QUERY.FieldFilter.Operator
+AND = _QUERY.CompositeFilter.Operator.AND
+DESCENDING = _QUERY.Direction.DESCENDING
 _DOCUMENT_FIRST = b"\x0a"  # RunQueryResponse.document: field 1, length-delimited
 
 
 def _structured(query: Any, root: str, part: Range) -> Any:
     query.from_.add().all_descendants = True
-    lower = _OPERATOR.GREATER_THAN if part.after else _OPERATOR.GREATER_THAN_OR_EQUAL
-    for operator, path in ((lower, part.start), (_OPERATOR.LESS_THAN, part.end)):
+    lower = OPERATOR.GREATER_THAN if part.after else OPERATOR.GREATER_THAN_OR_EQUAL
+    for operator, path in ((lower, part.start), (OPERATOR.LESS_THAN, part.end)):
         if path:
-            query.where.composite_filter.op = _QUERY.CompositeFilter.Operator.AND
+            query.where.composite_filter.op = AND
             bound = query.where.composite_filter.filters.add().field_filter
             bound.field.field_path = "__name__"
             bound.op = operator
@@ -57,7 +59,7 @@ def scan(
         IntegrityError: a message that cannot be read, after which the channel is not to be trusted.
     """
     for part in ranges:
-        request = _RUN_QUERY(parent=connection.database.root, read_time=times.to_proto(read_time))
+        request = RUN_QUERY(parent=connection.database.root, read_time=times.to_proto(read_time))
         query = _structured(request.structured_query, connection.database.root, part)
         if names_only:
             query.select.fields.add().field_path = "__name__"
@@ -104,7 +106,7 @@ def get(connection: Connection, paths: Sequence[str], read_time: datetime) -> It
 
 def server_time(connection: Connection) -> datetime:
     """The database's own present: what a snapshot is pinned to, so that this machine's clock does not matter."""
-    request = _RUN_QUERY(parent=connection.database.root)
+    request = RUN_QUERY(parent=connection.database.root)
     query = _structured(request.structured_query, connection.database.root, Range())
     query.select.fields.add().field_path = "__name__"
     query.limit.value = 1

@@ -1,0 +1,148 @@
+"""A stand-alone reader, written from docs/reference/archive.md alone: it imports nothing of causeway.
+
+If it cannot read what causeway writes, the specification is wrong or the format has changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import zstandard
+from google.cloud.firestore_v1.types import Document
+from google.cloud.firestore_v1.types.write import DocumentDelete
+
+
+def manifest(root: Path) -> list[dict[str, Any]]:
+    previous, entries = "0" * 64, []
+    for number, file in enumerate(sorted((root / "manifest").glob("[0-9]*.json")), start=1):
+        line = file.read_bytes()
+        entry = json.loads(line)
+        assert file.name == f"{number:012}.json"
+        assert (entry["number"], entry["previous"]) == (number, previous)
+        previous = hashlib.sha256(line).hexdigest()
+        entries.append(entry)
+    assert entries[0]["kind"] == "archive" and entries[0]["body"]["format"] <= 1
+    return entries
+
+
+def records(segment: bytes) -> Iterator[tuple[int, bytes]]:
+    with zstandard.ZstdDecompressor().stream_reader(segment, read_across_frames=True) as reader:
+        raw = reader.read()
+    at = 0
+    while at < len(raw):
+        length, checksum, kind = struct.unpack_from("<IIB", raw, at)
+        payload = raw[at + 9 : at + 9 + length]
+        assert zlib.crc32(struct.pack("<BI", kind, length) + payload) == checksum
+        yield kind, payload
+        at += 9 + length
+
+
+def state(root: Path, backup: str) -> dict[str, tuple[bytes, bytes]]:
+    """Digest and serialised document by path."""
+    entries = manifest(root)
+    bodies = [entry["body"] for entry in entries if entry["body"].get("backup") == backup]
+    begin = bodies[0]
+    assert any(entry["kind"] == "complete" and entry["body"]["backup"] == backup for entry in entries)
+    found = state(root, begin["parent"]) if begin["parent"] else {}
+    for entry in entries:
+        if entry["kind"] != "segment" or entry["body"]["backup"] != backup:
+            continue
+        data = (root / entry["body"]["path"]).read_bytes()
+        assert hashlib.sha256(data).hexdigest() == entry["body"]["sha256"]
+        for kind, payload in records(data):
+            if kind == 1:
+                path = Document.pb(Document.deserialize(payload[32:])).name.split("/documents/", 1)[1]
+                found[path] = payload[:32], payload[32:]
+            elif kind == 2:
+                del found[DocumentDelete.deserialize(payload).document.split("/documents/", 1)[1]]
+    return found
+
+
+def varint(number: int) -> bytes:
+    out = bytearray()
+    while number >= 0x80:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*out, number])
+
+
+def fields(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Number, wire type and content of each field of a serialised message."""
+
+    def read() -> int:
+        nonlocal at
+        number = shift = 0
+        while True:
+            byte = data[at]
+            at += 1
+            number |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                return number
+
+    at = 0
+    while at < len(data):
+        tag = read()
+        start = at
+        if tag & 7 == 0:
+            read()
+            yield tag >> 3, 0, data[start:at]
+            continue
+        size = {1: lambda: 8, 5: lambda: 4, 2: read}[tag & 7]()
+        yield tag >> 3, tag & 7, data[at : at + size]
+        at += size
+
+
+def written(number: int, wire: int, content: bytes) -> bytes:
+    return varint(number << 3 | wire) + (varint(len(content)) if wire == 2 else b"") + content
+
+
+def sorted_map(entries: list[bytes]) -> list[bytes]:
+    """Entries of a map field, their values canonical, by the bytes of their keys."""
+    pairs = []
+    for entry in entries:
+        parts = {number: content for number, _, content in fields(entry)}
+        pairs.append((parts[1], written(1, 2, parts[1]) + written(2, 2, canonical_value(parts[2]))))
+    return [entry for _, entry in sorted(pairs)]
+
+
+def canonical_value(value: bytes) -> bytes:
+    (number, wire, content), *_ = fields(value)
+    if number == 6:  # map_value
+        content = b"".join(written(1, 2, entry) for entry in sorted_map([entry for _, _, entry in fields(content)]))
+    elif number == 9:  # array_value
+        content = b"".join(written(1, 2, canonical_value(item)) for _, _, item in fields(content))
+    return written(number, wire, content)
+
+
+def digest(document: bytes) -> bytes:
+    parts = list(fields(document))
+    path = next(content for number, _, content in parts if number == 1).decode().split("/documents/", 1)[1]
+    entries = sorted_map([content for number, _, content in parts if number == 2])
+    whole = written(1, 2, path.encode()) + b"".join(written(2, 2, entry) for entry in entries)
+    return hashlib.sha256(whole).digest()
+
+
+def test_the_reader_reads_what_causeway_writes(archive: Any, source: Any) -> None:
+    from tests.backup import shapes
+    from tests.backup.helpers import contents, take
+
+    shapes.write(source, shapes.many(source.database, 50))
+    full = take(archive, source)
+    shapes.delete(source, ["many/0000007"])
+    shapes.write(source, shapes.many(source.database, 3, "later"))
+    increment = take(archive, source, incremental=True)
+    root = Path(archive.storage.url)
+    assert len(state(root, full.backup.id)) == len(contents(source)) + 1 - 3
+    found, live = state(root, increment.backup.id), contents(source)
+    assert found.keys() == live.keys()
+    for path, (stored, document) in found.items():
+        assert digest(document) == stored, path
+        message = Document.pb(Document.deserialize(document))
+        assert shapes.canonical(message, source.database.root) == live[path]
