@@ -9,6 +9,8 @@ import random
 import time
 
 import uvicorn
+import uvloop
+from tenacity import retry, stop_after_delay, wait_fixed
 
 from causeway.client import FirestoreSource, Follower
 from examples.cvplus.database import Firestore
@@ -17,13 +19,16 @@ from examples.cvplus.front import application
 from examples.cvplus.runtime import Runtime
 from examples.cvplus.seed import seed
 
+#: How long the start waits for a database that is not there yet, in seconds.
+PATIENCE_S = 60
+
 
 def main() -> None:
     """Serves until SIGTERM; requests under way are finished first."""
     options = _options()
     features = Features(Follower(FirestoreSource(options.stack, options.project)))
     try:
-        asyncio.run(_serve(options, features))
+        uvloop.run(_serve(options, features))
     except KeyboardInterrupt:
         pass
     finally:
@@ -36,8 +41,10 @@ async def _serve(options: argparse.Namespace, features: Features) -> None:
     client = firestore.AsyncClient(project=options.project)
     database = Firestore(client)
 
+    @retry(stop=stop_after_delay(PATIENCE_S), wait=wait_fixed(0.5), reraise=True)
     async def started() -> None:
         await seed(database, options.users, (client.document, firestore.GeoPoint))
+        await runtime.load()
 
     runtime = Runtime(
         database,

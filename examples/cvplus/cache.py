@@ -10,7 +10,7 @@ from examples.cvplus.database import Database, Write
 LEGACY = "cache_entries"
 PACKAGE = "cache_entries_package"
 #: How long an entry is believed without asking the database, in seconds.
-TTL_S = 30.0
+TTL_S = 300.0
 
 
 class CollectionStore:

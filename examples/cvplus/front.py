@@ -175,13 +175,14 @@ class Front:
 def application(
     runtime: Runtime, stack: str, started: Callable[[], Awaitable[None]] | None = None
 ) -> Callable[..., Awaitable[None]]:
-    """The ASGI application: routing at the edge, then the front. `started` runs before the first request."""
+    """The ASGI application: routing at the edge, then the front.
+
+    `started` takes up the state before the first request: `runtime.load`, if nothing else.
+    """
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        if started is not None:
-            await started()
-        await runtime.load()
+        await (started or runtime.load)()
         background = asyncio.create_task(runtime.run())
         yield
         background.cancel()

@@ -106,11 +106,10 @@ class Runtime:
         self.toggles: dict[str, Any] = {}
         self.mesh = Mesh(self.metrics, self.faults, self._open, monotonic)
         self.requests = Requests(sleep)
-        self.cache = DualWrite(
-            cache.CollectionStore(database, cache.LEGACY, monotonic),
-            cache.CollectionStore(database, cache.PACKAGE, monotonic),
-            self.writes,
-        )
+        legacy = cache.CollectionStore(database, cache.LEGACY, monotonic)
+        package = cache.CollectionStore(database, cache.PACKAGE, monotonic)
+        self._sides = (legacy, package)
+        self.cache = DualWrite(legacy, package, self.writes)
         self.breakers = Breakers(database, lambda: now().timestamp())
         self.transactions = Transactions(database, lambda: self.view().epoch("ActionOrchestrator"), now)
         self.jobs = Jobs(database, self.mesh, lambda user: self.packages({TARGETING_KEY: user}), monotonic, sleep)
@@ -153,6 +152,8 @@ class Runtime:
         """Takes up the state that an earlier process has left."""
         self.toggles |= await self.database.get(TOGGLES) or {}
         await self.breakers.load()
+        for side in self._sides:
+            await side.keys()  # read once at the start, not at each user's first request
         await self.jobs.load()
         flags = self.view().flags
         for flag in flags.flags if flags is not None else ():

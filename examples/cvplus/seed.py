@@ -12,8 +12,8 @@ from examples.cvplus.database import COMMIT, Database, Write
 from examples.cvplus.dependencies import MARKET, cache_key
 
 MARK = "system_config/seed"
-#: Users who already have a cache entry when the migration begins: what a backfill must copy.
-CACHED = 100
+#: Every so many users one has no cache entry yet when the migration begins; the others are what a backfill copies.
+NOT_CACHED = 8
 BORN = datetime.datetime(2025, 8, 1, 9, 30, tzinfo=datetime.UTC)
 
 
@@ -54,7 +54,7 @@ async def _documents(users: int) -> Any:
             yield Write(f"user_cvs/{name}/versions/1", {**cv, "years": max(0, cv["years"] - 1)})
             yield Write(f"user_preferences/{name}", {"language": "de" if number % 8 else "fr", "digest": None})
             yield Write(f"recommendations/{name}", {"user": name, "score": 50, "gaps": []})
-        if number < CACHED:
+        if number % NOT_CACHED:
             key = (await cache_key(name, "profile"))["key"]
             headline = f"{cv['years']} years, {len(cv['skills'])} skills"
             yield Write(f"{cache.LEGACY}/{key}", {"user": name, "headline": headline})
