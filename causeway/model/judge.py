@@ -65,20 +65,10 @@ def _counted(soak: Soak) -> Iterator[Reason]:
             safe = _odds(safety[row])
             text = f'{figures}; evidence {safe} for "< {percent(limit.theta)}" (advances at '
             text += f"{_odds(soak.safe.log_needed)}); at least {more:,} more good requests needed"
-            text += _too_short(soak, float(soak.safe.total[row]), more)
             yield Reason(Decision.HOLD, Cause.EARLY, rail.name, text, name, more_requests=more)
         else:
             text = figures + _against(limit, soak.counted.log_evidence[row], odds[limit])
             yield Reason(Decision.ADVANCE, Cause.SAFE, rail.name, text, name)
-
-
-def _too_short(soak: Soak, seen: float, more: int) -> str:
-    """What to do where a block ends before it can hold enough requests; said from the first whole block's end on."""
-    if not seen or not soak.safe.fresh:
-        return ""
-    needed = math.ceil((seen + more) / (seen / soak.safe.windows))
-    text = f"; at this traffic a block of {_windows(soak.rules.checks)} is too short"
-    return f"{text}: soak.checks needs at least {needed}"
 
 
 def _warning(soak: Soak, row: int, course: Course, rail: Guardrail) -> str | None:

@@ -278,10 +278,12 @@ class Harm:
 
 @dataclass(frozen=True, eq=False)
 class Safe:
-    """Evidence that rates lie below θ, from the current block of `checks` windows only.
+    """Evidence that rates lie below θ, from the current block of windows only.
 
     Each block is a test of its own, block k at level β/(k(k+1)), which adds up to β: old health does not vouch for
-    the present. `windows` counts the closed windows of the block; `bad` and `total` are its counts by row.
+    the present. The first block has `checks` windows, each later one twice as many as the one before, so that little
+    traffic takes longer instead of for ever. `windows` counts the closed windows of the block; `bad` and `total` are
+    its counts by row.
     """
 
     theta: Floats
@@ -293,16 +295,16 @@ class Safe:
 
     @classmethod
     def begin(cls, theta: Floats, checks: int) -> Safe:
-        """Nothing seen. `theta` has one entry per row; `checks` >= 1 windows make a block."""
+        """Nothing seen. `theta` has one entry per row; `checks` >= 1 windows make the first block."""
         return cls(theta, checks, 1, 0, np.zeros_like(theta), np.zeros_like(theta))
 
     @property
     def fresh(self) -> bool:
         """The block has ended: what is observed next belongs to a new one."""
-        return self.windows == self.checks
+        return self.windows == self.checks << (self.block - 1)
 
     def observe(self, bad: Floats, total: Floats, closes: bool = True) -> Safe:
-        """Adds counts by row; `closes` ends the window, and after `checks` windows the next one opens a new block."""
+        """Adds counts by row; `closes` ends the window, and after the block's last one the next opens a new block."""
         state = self
         if self.fresh:
             nothing = np.zeros_like(self.theta)

@@ -135,9 +135,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
                         modes={"transactions": "epoch"},
                     ),
                 ),
-                after=(
-                    Action("settle", "settles transactions in doubt: all prepared commit, the others abort"),
-                ),
+                after=(Action("settle", "settles transactions in doubt: all prepared commit, the others abort"),),
                 going_back=("settle",),
                 new_epoch_on_the_way_back=True,
             ),

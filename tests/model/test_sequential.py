@@ -236,6 +236,17 @@ def test_old_health_does_not_vouch_for_the_present() -> None:
     assert state.log_evidence()[0] < state.log_needed
 
 
+def test_little_traffic_takes_longer_instead_of_for_ever() -> None:
+    """Prevents: a service whose traffic never fills one block can never advance, however healthy (decision 20)."""
+    state = safe([[0, 10]] * 60, checks=3)
+    assert state.log_evidence()[0] >= state.log_needed
+
+
+def test_each_block_is_twice_as_long_as_the_one_before() -> None:
+    ends = [n for n in range(1, 60) if safe([[0, 1]] * n, checks=4).fresh]
+    assert ends == [4, 12, 28]
+
+
 def test_blocks_share_beta() -> None:
     state = safe([[0, 1]] * 10)
     levels = [math.exp(-replace(state, block=block).log_needed) for block in range(1, 500)]
