@@ -64,17 +64,18 @@ class Probing:
         self._documents = documents
         self._executor = executor or ThreadPoolExecutor(_SIDE_BY_SIDE, thread_name_prefix="probe")
         self._watches = {
-            spec.name: integrity.watch(spec) for spec in specs if not isinstance(spec, HttpProbe | CompareProbe)
+            _key(spec): integrity.watch(spec) for spec in specs if not isinstance(spec, HttpProbe | CompareProbe)
         }
-        self._due: dict[str, datetime] = {}
+        self._due: dict[tuple[str, str], datetime] = {}
         self._running: dict[Future[Asked], ProbeSpec] = {}
 
     def ask(self, now: datetime) -> tuple[Asked, ...]:
         """Starts what is due and returns what is finished."""
-        busy = {spec.name for spec in self._running.values()}
+        busy = {_key(spec) for spec in self._running.values()}
         for spec in self._specs:
-            if spec.name not in busy and now >= self._due.get(spec.name, now):
-                self._due[spec.name] = now + timedelta(seconds=spec.every * (1 - _EARLY))
+            key = _key(spec)
+            if key not in busy and now >= self._due.get(key, now):
+                self._due[key] = now + timedelta(seconds=spec.every * (1 - _EARLY))
                 for job in self._jobs(spec, now):
                     self._running[self._executor.submit(job)] = spec
         timeouts = {
@@ -88,7 +89,7 @@ class Probing:
         done = tuple(future.result() for future in finished)
         for asked in done:
             if asked.again is not None:
-                self._due[asked.spec.name] = asked.again
+                self._due[_key(asked.spec)] = asked.again
         return done
 
     def availability(self, asked: Iterable[Asked]) -> dict[tuple[str, Version], Tally | Missing]:
@@ -124,7 +125,7 @@ class Probing:
         if self._documents is None:
             return Asked(spec, None, None, "there is no database to read")
         try:
-            found = self._watches[spec.name].look(self._documents, now)
+            found = self._watches[_key(spec)].look(self._documents, now)
         except CausewayError as error:
             return Asked(spec, None, None, str(error))
         return Asked(spec, None, found.passed, found.detail, found.again)
@@ -145,3 +146,7 @@ def _tally(said: Sequence[Asked]) -> Tally | Missing:
     if said and not made:
         return Missing(said[0].detail)
     return Tally(sum(not each.passed for each in made), len(made))
+
+
+def _key(spec: ProbeSpec) -> tuple[str, str]:
+    return spec.service, spec.name

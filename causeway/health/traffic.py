@@ -24,6 +24,7 @@ class Traffic:
         self._bound: dict[tuple[str, Version], Bound] = {}
         self._edges: list[tuple[Interaction, Pair, Edge]] = []
         self._pending: dict[tuple[str, str, Pair], Tally] = {}
+        self._unread: set[tuple[str, str, Pair]] = set()
 
     def count(self, sample: Sample) -> Counts:
         """What was counted since the sample before."""
@@ -49,16 +50,19 @@ class Traffic:
         return windows.throughput(weight, package, legacy, counts, expected)
 
     def edges(self, weights: Mapping[str, int], counts: Counts) -> list[Check]:
-        """What the edges say that have had calls enough, or cannot be read."""
+        """What the edges say that have had calls enough, cannot be read, or can be read again."""
         checks = []
         for interaction, pair, edge in self._edges:
             seen = windows.edge_errors(edge, counts)
             key = interaction.consumer, interaction.provider, pair
             if isinstance(seen, Tally):
                 self._pending[key] = seen = self._pending.get(key, Tally(0, 0)) + seen
-                if not edges.enough(seen.total, self._allowed):
+                if not edges.enough(seen.total, self._allowed) and key not in self._unread:
                     continue
                 del self._pending[key]
+                self._unread.discard(key)
+            else:
+                self._unread.add(key)
             checks.append(edges.judge(interaction, pair, seen, self._allowed, weights))
         return checks
 

@@ -113,7 +113,9 @@ def _number(name: str, value: float | None) -> str:
         return "–"
     if name == "response_time":
         return _seconds(value)
-    return f"{value:.3g} /s" if name == "demand" else percent(value)
+    if name == "demand":
+        return f"{value:.3g} /s"
+    return percent(value) if value <= 1 else f"{value * 100:.4g} %"
 
 
 def _trend(figure: Figure) -> str:

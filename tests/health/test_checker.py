@@ -313,10 +313,25 @@ def test_edges_name_the_pair_and_the_service_whose_way_back_ends_it() -> None:
     }
 
 
+def test_a_quiet_edge_that_can_be_read_again_says_so() -> None:
+    """Prevents one outage of the metrics from holding a rollout for ever, where an edge has no calls."""
+    rig = Rig()
+    rig.app.call("X@package", "Y@legacy", 0, 0)
+    rig.look()
+    rig.app.down = "app answered 500"
+    assert [check.passed for check in rig.look().checks] == [None]
+    rig.app.down = None
+    assert [(check.passed, check.detail) for check in rig.look().checks] == [
+        (True, "0 of 0 calls failed, 5 % are allowed")
+    ]
+    assert rig.look().checks == ()
+
+
 def test_calls_are_gathered_until_they_can_tell() -> None:
     """Prevents an edge with one call a look, each of them failed, from never failing."""
     rig = Rig()
     rig.app.call("X@legacy", "Y@package", 0, 0)
+    rig.look()
     rig.look()
     said = []
     for _ in range(4):
@@ -395,6 +410,13 @@ def test_a_probe_asks_at_its_own_interval() -> None:
         [replace(HTTP, every=10.0, versions=(Version.PACKAGE,))], lambda _: httpx.Response(200, json={"ok": True})
     )
     assert [rig.look().windows["X"].probes for _ in range(4)] == [Tally(0, 1), Tally(0, 0), Tally(0, 1), Tally(0, 0)]
+
+
+def test_probes_of_two_services_may_have_the_same_name() -> None:
+    """Prevents the one from taking the other's turn."""
+    probes = [replace(HTTP, service=name, every=10.0, versions=(Version.PACKAGE,)) for name in ("X", "Y")]
+    look = Rig(probes, lambda _: httpx.Response(200, json={"ok": True})).look()
+    assert [check.service for check in look.checks] == ["X", "Y"]
 
 
 def test_an_unknown_template_is_refused_before_anything_is_asked() -> None:
