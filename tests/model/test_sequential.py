@@ -238,8 +238,8 @@ def test_old_health_does_not_vouch_for_the_present() -> None:
 
 def test_little_traffic_takes_longer_instead_of_for_ever() -> None:
     """Prevents: a service whose traffic never fills one block can never advance, however healthy (decision 20)."""
-    state = safe([[0, 10]] * 60, checks=3)
-    assert state.log_evidence()[0] >= state.log_needed
+    states = (safe([[0, 10]] * windows, checks=3) for windows in range(1, 60))
+    assert any(state.log_evidence()[0] >= state.log_needed for state in states)
 
 
 def test_each_block_is_twice_as_long_as_the_one_before() -> None:

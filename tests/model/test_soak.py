@@ -49,6 +49,16 @@ def test_a_healthy_service_advances_at_the_end_of_the_minimum_soak_and_not_befor
     assert state.observe([window()]).verdict().decision is Decision.ADVANCE
 
 
+def test_little_traffic_advances_later_instead_of_never() -> None:
+    """Blocks of one length ended before they could hold the 105 good requests that show safety."""
+    state = soak(rules=replace(RULES, requests=100))
+    decisions = []
+    for _ in range(30):
+        state = state.observe([window(requests=8)])
+        decisions.append(state.verdict().decision)
+    assert decisions.index(Decision.ADVANCE) == 26  # 10 windows of block 1, then 131 good requests of block 2
+
+
 def test_the_minimum_of_requests_holds() -> None:
     state = soak(rules=replace(RULES, requests=1000))
     for _ in range(10):
