@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from tests.model import matrix_oracle as oracle
 import pytest
 from hypothesis import HealthCheck, given, note, settings
-from tests.model.matrix_examples import VERIFIED, matrices, show
 
 from causeway.model.certificate import Certificate, certify
 from causeway.model.closure import capped, closure
@@ -16,6 +14,8 @@ from causeway.model.hold import Hold
 from causeway.model.matrix import L_P, Interaction, Kind, Matrix, Pair
 from causeway.model.order import Order, PhaseOrder, Unproven, order
 from causeway.model.remedy import Cost, Remedy, remedies, replace_phase
+from tests.model import matrix_oracle as oracle
+from tests.model.matrix_examples import VERIFIED, matrices, show
 
 Found = set[tuple[Interaction, Pair]]
 
