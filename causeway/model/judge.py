@@ -45,10 +45,8 @@ def _counted(soak: Soak) -> Iterator[Reason]:
     for row, (course, limit) in enumerate(product(soak.courses, soak.guardrails.counted)):
         name, rail = course.service, rails[limit]
         if soak.counted.peak[row] >= odds[limit]:
-            bad, total = (int(each) for each in since[row])
-            text = _figures(soak, course, limit, Tally(bad, total)) + _against(
-                limit, soak.counted.peak[row], odds[limit]
-            )
+            seen = Tally(int(since[row, 0]), int(since[row, 1]))
+            text = _figures(soak, course, limit, seen) + _against(limit, soak.counted.peak[row], odds[limit])
             text += f" after {_windows(max(1, int(windows[row])))}"
             yield Reason(Decision.ROLL_BACK, Cause.HARM, rail.name, text, name, limit.pace, level=1)
             continue
@@ -103,9 +101,8 @@ def _throughput(soak: Soak, row: int, course: Course, rail: Guardrail) -> Reason
         text = f"{_of(rail.name, course.service)}: missing, {course.missing[rail.name]}"
         return Reason(Decision.HOLD, Cause.MISSING, rail.name, text, course.service)
     if flow.expected and flow.demand < rail.warn * flow.expected:
-        text += (
-            f"; demand is {percent(flow.demand / flow.expected)} of the baseline's for this time: too quiet to judge"
-        )
+        share = percent(flow.demand / flow.expected)
+        text += f"; demand is {share} of the baseline's for this time: too quiet to judge"
         return Reason(Decision.HOLD, Cause.EARLY, rail.name, text, course.service)
     if relative is not None and relative < rail.warn:
         text += f"; warning below {percent(rail.warn)}"
