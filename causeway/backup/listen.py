@@ -129,6 +129,11 @@ class CommitRule:
     _current: set[int] = field(default_factory=set)
     _held: dict[str, dict[str, Version | None]] = field(default_factory=dict)
 
+    @property
+    def settled(self) -> bool:
+        """Whether every target is CURRENT, so that what comes is news and not content."""
+        return self._current == set(self.targets.values())
+
     def feed(self, event: Event) -> Block | None:
         """Take the next event; a block if it completes one.
 
@@ -169,7 +174,7 @@ class CommitRule:
                 self.fresh.add(group)
 
     def _commit(self, token: bytes, read_time: datetime) -> Block | None:
-        if self._current != set(self.targets.values()):
+        if not self.settled:
             return None
         changes: dict[str, Version | None] = {}
         for group in self.targets:

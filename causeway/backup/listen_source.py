@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import grpc
 from google.cloud.firestore_v1.types import firestore as _firestore
 
 from causeway.backup.connection import Connection
-from causeway.backup.listen import CommitRule, decode
+from causeway.backup.listen import CommitRule, Relisten, decode
 from causeway.backup.stream_block import CONTROL, Block, Known
+from causeway.errors import Unreachable
 
 _REQUEST: Any = _firestore.ListenRequest.pb()
 _METHOD = "/google.firestore.v1.Firestore/Listen"
@@ -50,14 +51,28 @@ def _request(connection: Connection, group: str, target: int, token: bytes) -> b
 
 
 class Listener:
-    """One Listen call; `end` may be called from any thread."""
+    """One Listen call; `end` may be called from any thread.
 
-    def __init__(self, connection: Connection, groups: Iterable[str], known: Known, token: bytes, *, anew: bool):
+    `heard` is when (monotonic) the last message came while content was still under way, None when it is not.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        groups: Iterable[str],
+        known: Known,
+        token: bytes,
+        monotonic: Callable[[], float],
+        *,
+        anew: bool,
+    ) -> None:
         self._connection = connection
         self._targets = targets_of(groups)
         self._known = known
         self._token = token
         self._anew = anew
+        self._monotonic = monotonic
+        self.heard: float | None = monotonic()
         self._over = threading.Event()
         self._call: Any = None
 
@@ -77,8 +92,12 @@ class Listener:
             for raw in self._call:
                 if block := rule.feed(decode(raw)):
                     yield block
+                self.heard = None if rule.settled else self._monotonic()
         except grpc.RpcError as error:
-            raise self._connection.failure("Listen", error) from error
+            failure = self._connection.failure("Listen", error)
+            if self._token and not isinstance(failure, Unreachable):  # a token the server does not take, damaged frames
+                raise Relisten(failure.fact) from error
+            raise failure from error
         finally:
             self.end()
 

@@ -270,7 +270,9 @@ class _Session:
             stream._groups |= groups_in(self._connection, stream._selection, server_time(self._connection))
         durable = keeper.log.position.durable
         token = durable.token if durable else b""
-        self._listener = Listener(self._connection, stream._groups, keeper.known, token, anew=stream._anew)
+        self._listener = Listener(
+            self._connection, stream._groups, keeper.known, token, stream._monotonic, anew=stream._anew
+        )
         for block in self._listener.blocks():
             keeper.take(block, self._recount)
             stream._anew = False
@@ -292,8 +294,10 @@ class _Session:
     def _watch(self) -> None:
         """The status for others, and the watchdog."""
         self._stream.status.save(self._stream._spool)
-        silent = self._stream._monotonic() - self._keeper.last_echo
-        if self._settings.source is Source.LISTEN and silent > self._settings.silence:
+        if self._listener is None:
+            return
+        silent = self._stream._monotonic() - (self._listener.heard or self._keeper.last_echo)
+        if silent > self._settings.silence:
             raise Silent(f"no echo of the heartbeat for {silent:.1f} s")
 
     def _recount(self, counts: Mapping[str, int], at: datetime) -> Miscounts:
