@@ -95,6 +95,13 @@ def _finish(config: dict[str, Any], document: _Document, stack: str, today: date
     included: dict[str, Any] = {}
     if name := config.get(INCLUDE):
         shared = _read(document.path.parent / name)
+        for key in _PER_STACK:
+            if key in shared.values:
+                raise ConfigError(
+                    f"{shared.path}:{shared.line([key])}: {key} stands in a file that several stacks share",
+                    "one change would move all of them",
+                    f"Write it in {document.path} alone.",
+                )
         _validate(shared.values, "shared", shared)
         included = shared.values
     merged = {**included, **config}

@@ -25,6 +25,12 @@ _MARKS = {
 }
 
 
+#: How many reasons of a verdict that holds or goes back are shown; the journal has all of them.
+_SHOWN = 6
+#: Without a terminal, every so many looks are a line.
+_EVERY = 10
+
+
 class Narrator:
     """Prints events; on a terminal the soak's looks replace each other, elsewhere each window is a line."""
 
@@ -41,16 +47,16 @@ class Narrator:
         self._clear()
         first, *rest = event.text.splitlines()
         self._console.print(Text(f"{mark} {first}", style=style) + Text(took, style="dim"))
-        for line in rest[:6]:
-            self._console.print(Text(f"  {line}", style="dim"))
+        for line in [] if mark == "✓" else rest[:_SHOWN]:
+            self._console.print(Text(f"  {line.strip()}", style="dim"))
 
     def look(self, place: Place, look: Look, verdict: Verdict) -> None:
         """How the soak goes."""
         self._looks += 1
-        text = f"  {place}: {figures(look)}  {verdict.headline}"
+        text = f"  {figures(look)}  {verdict.headline}"
         if self._console.is_terminal:
             self._console.print(Text(text[: self._console.width - 1], style="cyan"), end="\r")
-        elif self._looks % 10 == 0:
+        elif self._looks % _EVERY == 0:
             self._console.print(Text(text))
 
     def _clear(self) -> None:
@@ -59,9 +65,8 @@ class Narrator:
 
 
 def figures(look: Look) -> str:
-    """The look's counts in a few words: requests and errors of each package that has traffic."""
-    parts = []
-    for name, window in look.windows.items():
-        if isinstance(window.errors, Tally) and window.errors.total:
-            parts.append(f"{name} {window.errors.bad}/{window.errors.total}")
-    return " ".join(parts) or "no package traffic"
+    """The look's counts in a few words: failed and all requests of the packages, and where they failed."""
+    seen = {name: each.errors for name, each in look.windows.items() if isinstance(each.errors, Tally)}
+    total, bad = sum(each.total for each in seen.values()), sum(each.bad for each in seen.values())
+    where = ", ".join(f"{name} {each.bad} of {each.total}" for name, each in seen.items() if each.bad)
+    return f"{bad} of {total} package requests failed" + (f" ({where})" if where else "")

@@ -1,0 +1,170 @@
+"""Config: every mistake is one message that names file, line and path, and nothing is guessed."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+
+import pytest
+
+from causeway.config import from_file, from_values
+from causeway.errors import ConfigError
+from causeway.model.matrix import P_L, P_P, Traffic
+from causeway.model.observation import HttpProbe, ParityProbe, Scrape
+
+TODAY = datetime.date(2026, 1, 1)
+STACKS = Path(__file__).parents[2] / "stacks"
+GOOD = """\
+config:
+  gcp:project: demo
+  causeway:position: low/A/50
+  causeway:seed: s
+  causeway:ladder: [50, 100]
+  causeway:phases: [{name: low, services: [A, B]}]
+  causeway:matrix:
+    services:
+      A: {strategy: direct}
+      B: {strategy: dual_write, ladder: [100]}
+    dependencies: [Redis]
+    interactions:
+      - consumer: A
+        provider: B
+        evidence:
+          package->legacy: {verified: tests, expires: 2026-02-01, about: {A: v2}}
+  causeway:guardrails:
+    error_rate: {warn: 0.02, roll_back: 0.05}
+    response_time: {quantile: 0.95, warn: 2.0, roll_back: 3.0}
+    throughput: {warn: 0.8, roll_back: 0.6}
+    availability: {warn: 0.999, roll_back: 0.99}
+"""
+
+
+def load(tmp_path: Path, text: str, today: datetime.date = TODAY):  # type: ignore[no-untyped-def]
+    path = tmp_path / "Pulumi.test.yaml"
+    path.write_text(text)
+    return from_file(path, today=today)
+
+
+def test_reads_what_is_written(tmp_path: Path) -> None:
+    config = load(tmp_path, GOOD)
+    assert (config.stack, config.project, config.position) == ("test", "demo", "low/A/50")
+    assert config.matrix.services["B"].ladder == (100,)
+    assert config.matrix.services["A"].traffic is Traffic.FLAG
+    assert config.matrix.interactions[0].verified(P_L)
+    assert not config.matrix.interactions[0].verified(P_P)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("causeway:ladder: [50, 100]", "causeway:ladder: []", r"Pulumi.test.yaml:5: causeway:ladder: \[\] "),
+        ("causeway:ladder: [50, 100]", "causeway:ladder: [50, 20, 100]", "A ladder rises and ends at 100"),
+        ("causeway:ladder: [50, 100]", "causeway:ladder: [50]", "A ladder rises and ends at 100"),
+        ("strategy: direct", "strategy: magic", r"Pulumi.test.yaml:9: causeway:matrix.services.A.strategy: 'magic'"),
+        ("position: low/A/50", "position: low/A/60", "no position low/A/60.*Did you mean low/A/50"),
+        ("position: low/A/50", "position: [1]", r"causeway:position: \[1\] is not of type 'string'"),
+        ("services: [A, B]}", "services: [A]}", "B stands in 0 phases"),
+        ("services: [A, B]}", "services: [A, B, C]}", "causeway:phases names C"),
+        ("services: [A, B]}]", "services: [A, B]}, {name: low2, services: [A]}]", "A stands in 2 phases"),
+        ("name: low,", "name: infrastructure,", "infrastructure though it is implied"),
+        ("provider: B", "provider: Bee", "interaction A -> Bee names Bee"),
+        ("warn: 0.02", "warn: 0.5", "error_rate.*must come before"),
+        ("  causeway:seed: s\n", "", "lacks causeway:seed"),
+        ("  causeway:seed: s\n", "  causeway:seed: s\n  causeway:hold: [Nobody]\n", "causeway:hold names Nobody"),
+        ("  causeway:seed: s\n", "  causeway:seed: s\n  causeway:hold: [A@100]\n", "a cap lies between 0 and 99"),
+        ("  causeway:seed: s\n", "  causeway:seed: s\n  causeway:sed: s\n", "causeway:sed"),
+        ("  causeway:seed: s\n", "  causeway:seed: s\n  causeway:seed: t\n", "stands twice"),
+        ("  causeway:seed: s\n", "  causeway:seed: s\n  causeway:target: high\n", "no position high"),
+        ("  causeway:seed: s\n", "  causeway:seed: s\n  causeway:include: gone.yaml\n", "gone.yaml cannot be read"),
+        ("config:", "konfig:", "no `config:`"),
+        ("strategy: direct}", "strategy: direct", "is not YAML"),
+        ("expires: 2026-02-01", "expires: soon", "'soon' is not a 'date'|is not valid"),
+    ],
+)
+def test_every_mistake_is_one_message(tmp_path: Path, old: str, new: str, said: str) -> None:
+    assert old in GOOD
+    with pytest.raises(ConfigError, match=f"(?s){said}"):
+        load(tmp_path, GOOD.replace(old, new, 1))
+
+
+def test_evidence_expires(tmp_path: Path) -> None:
+    config = load(tmp_path, GOOD, today=datetime.date(2026, 2, 2))
+    found = config.matrix.interactions[0].evidence[P_L]
+    assert found.stale == "expired on 2026-02-01"
+    assert not config.matrix.interactions[0].verified(P_L)
+
+
+def test_evidence_about_other_code_is_stale(tmp_path: Path) -> None:
+    text = GOOD.replace("  causeway:seed: s\n", "  causeway:seed: s\n  causeway:code: {A: v3}\n")
+    config = load(tmp_path, text)
+    assert config.matrix.interactions[0].evidence[P_L].stale == "about A v2; v3 would run"
+
+
+def test_an_accepted_unknown_counts_until_it_expires(tmp_path: Path) -> None:
+    accept = "{consumer: A, provider: B, pair: package->package, reason: no time, expires: 2026-01-31}"
+    text = GOOD.replace("  causeway:seed: s\n", f"  causeway:seed: s\n  causeway:accept: [{accept}]\n")
+    found = load(tmp_path, text).matrix.interactions[0].evidence[P_P]
+    assert (found.holds, found.accepted) == (True, True)
+    assert "no time" in found.source
+    assert P_P not in load(tmp_path, text, today=datetime.date(2026, 2, 1)).matrix.interactions[0].evidence
+
+
+def test_an_accepted_unknown_never_hides_what_is_known_to_break(tmp_path: Path) -> None:
+    accept = "{consumer: A, provider: B, pair: package->legacy, reason: no time, expires: 2026-01-31}"
+    text = GOOD.replace("  causeway:seed: s\n", f"  causeway:seed: s\n  causeway:accept: [{accept}]\n")
+    text = text.replace("{verified: tests, expires: 2026-02-01, about: {A: v2}}", "{incompatible: broken}")
+    assert load(tmp_path, text).matrix.interactions[0].incompatible(P_L)
+
+
+def test_evidence_files_are_merged_below_config(tmp_path: Path) -> None:
+    row = '{"consumer": "A", "provider": "B", "pair": "%s", "verified": "file"}'
+    (tmp_path / "e.json").write_text('{"evidence": [%s, %s]}' % (row % "package->legacy", row % "package->package"))
+    config = load(tmp_path, GOOD.replace("causeway:seed: s\n", "causeway:seed: s\n  causeway:evidence: [e.json]\n"))
+    evidence = config.matrix.interactions[0].evidence
+    assert (evidence[P_L].source, evidence[P_P].source) == ("tests", "file")
+
+
+def test_an_included_file_is_below_the_stack_s_own_keys(tmp_path: Path) -> None:
+    (tmp_path / "shared.yaml").write_text("causeway:seed: shared\ncauseway:ladder: [10, 100]\n")
+    text = GOOD.replace("  causeway:seed: s\n", "  causeway:include: shared.yaml\n")
+    config = load(tmp_path, text)
+    assert (config.seed, config.matrix.services["A"].ladder) == ("shared", (50, 100))
+
+
+def test_a_shared_file_must_not_move_a_stack(tmp_path: Path) -> None:
+    (tmp_path / "shared.yaml").write_text("causeway:position: infrastructure\n")
+    with pytest.raises(ConfigError, match=r"shared.yaml:1: causeway:position"):
+        load(tmp_path, GOOD.replace("causeway:seed: s\n", "causeway:seed: s\n  causeway:include: shared.yaml\n"))
+
+
+def test_a_probe_of_every_service(tmp_path: Path) -> None:
+    probes = '[{kind: http, service: "*", name: health, url: "http://h/$service"}, '
+    probes += "{kind: parity, service: B, name: p, legacy: l, package: q, settle: 2s}]"
+    config = load(tmp_path, GOOD.replace("causeway:seed: s\n", f"causeway:seed: s\n  causeway:probes: {probes}\n"))
+    first, second, parity = config.probes
+    assert isinstance(first, HttpProbe) and (first.service, second.name) == ("A", "health of B")
+    assert isinstance(parity, ParityProbe) and parity.settle == 2.0
+
+
+def test_metrics_need_their_source(tmp_path: Path) -> None:
+    metrics = "{source: scrape, requests: r, errors: e, latency: l}"
+    with pytest.raises(ConfigError, match="source scrape but no targets"):
+        load(tmp_path, GOOD.replace("causeway:seed: s\n", f"causeway:seed: s\n  causeway:metrics: {metrics}\n"))
+
+
+@pytest.mark.parametrize("name", ["local", "prod"])
+def test_the_stacks_that_come_with_it(name: str) -> None:
+    config = from_file(STACKS / f"Pulumi.{name}.yaml", today=TODAY)
+    assert len(config.matrix.services) == 7
+    assert [priority.every for priority in config.backup.priorities] == ["realtime", "hourly", "daily"]
+    assert len(config.plan.positions) == 47
+    if name == "local":
+        assert config.metrics is not None and isinstance(config.metrics.source, Scrape)
+
+
+def test_pulumi_s_values_and_the_file_say_the_same() -> None:
+    import yaml
+
+    path = STACKS / "Pulumi.local.yaml"
+    values = yaml.safe_load(path.read_text())["config"]
+    assert from_values(values, "local", folder=STACKS, today=TODAY) == from_file(path, today=TODAY)
