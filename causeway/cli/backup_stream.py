@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from causeway.cli.backup_options import archive_url, database_option, names, project_option, source
 from causeway.cli.common import config_of, json_option, print_json, quietly, stack_option
-from causeway.errors import ConfigError
 
 if TYPE_CHECKING:
     from causeway.backup.stream import Stream
@@ -20,11 +20,11 @@ _TOLD_SECONDS = 5.0
 
 @click.command()
 @stack_option
-@click.option("--project", metavar="P", help="The project of the database, without a stack.")
-@click.option("--database", metavar="D", help="The database; default: the stack's, or (default).")
-@click.option("--out", metavar="DIR|gs://…", help="The archive; default: the stack's, or out/backup.")
+@project_option
+@database_option
+@click.option("--out", metavar="DIR", help="Directory or gs://BUCKET/PREFIX of the archive; default: the stack's.")
 @click.option("--collections", metavar="A,B", help="Top-level collections; default: the stack's critical ones.")
-@click.option("--source", type=click.Choice(["listen", "poll"]), help="Default: listen; poll at an emulator.")
+@click.option("--source", "via", type=click.Choice(["listen", "poll"]), help="Default: listen; poll at an emulator.")
 @click.option("--spool", type=click.Path(path_type=Path, file_okay=False), help="Where the open end lies; for buckets.")
 @click.option("--poll-every", type=float, default=2.0, show_default=True, metavar="S", help="Seconds between polls.")
 @click.option("--verify-every", type=float, default=2.0, show_default=True, metavar="S", help="Seconds between counts.")
@@ -39,7 +39,7 @@ def stream(
     database: str | None,
     out: str | None,
     collections: str | None,
-    source: str | None,
+    via: str | None,
     spool: Path | None,
     poll_every: float,
     verify_every: float,
@@ -53,20 +53,14 @@ def stream(
 
     from causeway.backup.archive import Archive
     from causeway.backup.connection import emulator_host
-    from causeway.backup.documents import Database
     from causeway.backup.storage import open_storage
     from causeway.backup.stream import Settings, Source, Stream
 
-    config = config_of(stack) if project is None else None
-    owner = project or (config.project if config else None)
-    if owner is None:
-        raise ConfigError("no project is known", "there is no database to back up", "give --project, or gcp:project.")
-    critical = [p.collections for p in config.backup.priorities if p.every == "realtime"] if config else []
-    named = tuple(collections.split(",")) if collections else tuple(name for group in critical for name in group)
-    kept = Database(owner, database or (config.backup.database if config else "(default)"))
-    archive = Archive.create(open_storage(out or (config.backup.archive if config else "out/backup")), kept)
+    kept = source(stack, project, database)
+    archive = Archive.create(open_storage(archive_url(stack, out, project)), kept)
+    named = names(collections) or (() if project is not None else _critical(stack))
     settings = Settings(
-        Source(source or ("poll" if emulator_host() else "listen")),
+        Source(via or ("poll" if emulator_host() else "listen")),
         named,
         poll=poll_every,
         verify=verify_every,
@@ -85,8 +79,14 @@ def stream(
     finally:
         over.set()
         teller.join()
-        if as_json:
-            print_json(running.status.as_dict(datetime.now(UTC)))
+    if as_json:
+        print_json(running.status.as_dict(datetime.now(UTC)))
+
+
+def _critical(stack: str | None) -> tuple[str, ...]:
+    """The collections the stack's config wants backed up in real time."""
+    wanted = (priority.collections for priority in config_of(stack).backup.priorities if priority.every == "realtime")
+    return tuple(sorted(name for collections in wanted for name in collections))
 
 
 def _tell(running: Stream, over: threading.Event) -> None:
