@@ -64,6 +64,7 @@ def build(values: Values, stack: str, path: Path, today: datetime.date) -> r.Con
         metrics=_metrics(key("metrics", None), path),
         baseline=_baseline(key("baseline", {})),
         probes=tuple(_probe(row, key, matrix) for probe in key("probes", []) for row in _expanded(probe, matrix)),
+        resources=tuple(o.Resource(**row) for row in key("resources", [])),
         readiness={name: tuple(commands) for name, commands in key("readiness", {}).items()},
         hooks=_hooks(key("hooks", {})),
         splits={name: _split(split) for name, split in key("traffic", {}).items() if split != "flag"},

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from causeway.model.guardrails import Guardrails
 from causeway.model.hold import Hold
 from causeway.model.matrix import Matrix, Pair
-from causeway.model.observation import BaselineRules, Metrics, ProbeSpec, Soak
+from causeway.model.observation import BaselineRules, Metrics, ProbeSpec, Resource, Soak
 from causeway.model.plan import Plan
 
 
@@ -142,6 +142,7 @@ class Config:
     metrics: Metrics | None
     baseline: BaselineRules
     probes: tuple[ProbeSpec, ...]
+    resources: tuple[Resource, ...]
     readiness: Mapping[str, tuple[str, ...]]
     hooks: Hooks
     splits: Mapping[str, UrlMapSplit | CloudRunSplit]

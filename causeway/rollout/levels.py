@@ -6,8 +6,8 @@ from typing import Any
 
 from causeway.errors import CausewayError, MoveRefused
 from causeway.model.moves import Direction, Place
+from causeway.rollout import disaster, rollback
 from causeway.rollout import journal as journals
-from causeway.rollout import rollback
 from causeway.rollout.desired import standing
 from causeway.rollout.journal import Journal, Record, State
 from causeway.rollout.opening import lease
@@ -20,12 +20,10 @@ def roll_back(stack: Stack, request: Request, *, at: str | None = None) -> Recor
 
     Raises what stopped the stack update; the traffic has moved before that.
     """
-    if request.level == 4:
-        from causeway.rollout.disaster import recover
-
-        return recover(stack, request, at)
     with lease(stack, force=True) as (journal, _):
         give_up(journal, stack)
+        if request.level == 4:
+            return disaster.recover(stack, journal, request, at)
         record = rollback.send_back(stack, journal, request)
         stack.engine.recover()
         return rollback.reconcile(stack, journal, record)

@@ -11,6 +11,7 @@ import httpx
 
 from causeway.backup.connection import Connection
 from causeway.backup.documents import Database
+from causeway.backup.service_state import save_service_state
 from causeway.config import Config, from_file, stack_file
 from causeway.errors import ConfigError
 from causeway.health.baseline_store import load_baselines
@@ -19,6 +20,7 @@ from causeway.health.documents import Documents, FirestoreDocuments
 from causeway.health.probing import Probing
 from causeway.health.sources import open_source
 from causeway.health.windows import Names
+from causeway.model.moves import Place
 from causeway.model.observation import CompareProbe, HttpProbe
 from causeway.rollout import control as controls
 from causeway.rollout.actions import HttpApplication
@@ -29,7 +31,7 @@ from causeway.rollout.journal import Journal
 from causeway.rollout.notify import Channels
 from causeway.rollout.runner import Runner
 from causeway.rollout.stack import Clock, Event, Stack, whoami
-from causeway.rollout.store import FirestoreStore
+from causeway.rollout.store import DATABASE, FirestoreStore
 
 
 def open_stack(
@@ -58,6 +60,7 @@ def open_stack(
         notifier=Channels(name, config.notify, folder / "out" / "undelivered.jsonl", clock.now, clock.sleep),
         clock=clock,
         baselines=lambda: _response_times(config, store, clock.now()),
+        keep_state=lambda service, place: _keep_state(config, service, place, clock.sleep),
         tell=tell,
         commit=commit,
         work=work,
@@ -129,6 +132,20 @@ def _response_times(config: Config, store: FirestoreStore, now: datetime.datetim
     found = load_baselines(store.client, config.stack)
     fresh = {name: each for name, each in found.items() if not each.stale(now, config.baseline.max_age)}
     return {name: each.response_time(rail.quantile).value for name, each in fresh.items()}
+
+
+def _keep_state(config: Config, service: str, place: Place, sleep: Callable[[float], None]) -> bool:
+    """Save a service's state in `service_state_backups` and read it back; false where config names none."""
+    collections = config.hooks.state.get(service)
+    if not collections:
+        return False
+    project = project_of(config)
+    with (
+        Connection.open(Database(project, config.backup.database)) as application,
+        Connection.open(Database(project, DATABASE)) as records,
+    ):
+        save_service_state(application, records, service, str(place), collections, sleep=sleep)
+    return True
 
 
 def _documents(config: Config) -> Documents | None:

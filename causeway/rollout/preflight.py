@@ -20,6 +20,9 @@ from causeway.backup.status import lines
 from causeway.backup.storage import open_storage
 from causeway.config.records import Priority
 from causeway.errors import CausewayError
+from causeway.health.resources import judge, selectors
+from causeway.health.sources import open_source
+from causeway.health.windows import Names
 from causeway.model.stage import Stage
 from causeway.model.window import Missing, Tally
 from causeway.rollout import control as controls
@@ -77,8 +80,22 @@ def _system(stack: Stack) -> Iterator[Finding]:
             yield Finding("system", f"errors of {name}@legacy", False, seen.reason, "Check causeway:metrics.")
         else:
             yield _error_rate(stack, name, seen)
+    yield from _resources(stack)
     for check in look.checks:
         yield Finding("system", check.name, check.passed is not False, check.detail or "in order")
+
+
+def _resources(stack: Stack) -> Iterator[Finding]:
+    """Memory, quota, instances: read once, each against its limit."""
+    config = stack.config
+    if config.metrics is None or not config.resources:
+        return
+    names = Names(config.metrics.names)
+    with open_source(config.metrics, names, stack.clock.now, also=selectors(config.resources)) as source:
+        sample = source.read()
+    for resource in config.resources:
+        check = judge(resource, sample)
+        yield Finding("system", resource.name, check.passed is True, check.detail, "Make room before traffic moves.")
 
 
 def _firestore(stack: Stack) -> Finding:

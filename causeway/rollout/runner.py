@@ -147,7 +147,8 @@ class Runner:
             done = actions.perform(self.stack.application, self.stack.config.plan, self._position(record))
             for each in done:
                 self.stack.say("acted", f"{each['action']} of {each['service']}: {_said(each)}", record.there)
-            record = self.journal.advance(record, State.ACTED, actions=done)
+            kept = [name for name in self._position(record).services if self.stack.keep_state(name, record.there)]
+            record = self.journal.advance(record, State.ACTED, actions=done, state_kept=kept)
         return self._judge(record)
 
     def _judge(self, record: Record) -> Record:
