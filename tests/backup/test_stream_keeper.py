@@ -111,6 +111,18 @@ def test_a_mass_deletion_is_kept_if_the_count_bears_it_out_and_not_otherwise(ste
     assert stepped.status.documents == 40
 
 
+def test_of_two_writes_between_watermarks_only_the_last_is_kept(stepped: Stepped) -> None:
+    stepped.model.put(name_of(0), 7)
+    between = instant(stepped.model.clock)
+    stepped.model.put(name_of(0), 8)
+    stepped.take()
+    state = state_at(stepped.archive, between)
+    assert state.watermark < between
+    assert body(name_of(0), 0, BEGAN + 3) in {record.message for record in state.documents}
+    kept = {record.message for record in state_at(stepped.archive, instant(stepped.done)).documents}
+    assert body(name_of(0), 8, stepped.done) in kept
+
+
 def test_a_few_deletions_need_no_second_look(stepped: Stepped) -> None:
     stepped.lie = 7
     stepped.model.delete(name_of(1))
