@@ -13,9 +13,13 @@ from typing import Any
 from google.api_core.exceptions import Forbidden, GoogleAPIError, NotFound, PreconditionFailed
 from google.auth.exceptions import GoogleAuthError
 from google.cloud import storage  # type: ignore[attr-defined]
+from google.cloud.storage.exceptions import DataCorruption
+from requests.exceptions import RequestException
 
 from causeway.backup.storage import AlreadyThere, missing
-from causeway.errors import ConfigError, Unreachable
+from causeway.errors import ConfigError, IntegrityError, Unreachable
+
+_FAILURES = (GoogleAPIError, RequestException)
 
 
 class BucketStorage:
@@ -57,7 +61,7 @@ class BucketStorage:
             )
         except PreconditionFailed as error:
             raise AlreadyThere(name) from error
-        except GoogleAPIError as error:
+        except _FAILURES as error:
             raise self._unreachable("write", name, error) from error
 
     def read(self, name: str) -> bytes:
@@ -66,7 +70,13 @@ class BucketStorage:
             return bytes(self._bucket.blob(self._prefix + name).download_as_bytes())
         except NotFound as error:
             raise missing(self.url, name) from error
-        except GoogleAPIError as error:
+        except DataCorruption as error:
+            raise IntegrityError(
+                f"{name} in {self.url} arrives with another checksum than it is sent with",
+                "the connection or a proxy changes it",
+                "run the same command again",
+            ) from error
+        except _FAILURES as error:
             raise self._unreachable("read", name, error) from error
 
     def names(self, prefix: str) -> list[str]:
@@ -74,7 +84,7 @@ class BucketStorage:
         try:
             blobs = self._bucket.list_blobs(prefix=self._prefix + prefix, fields="items(name),nextPageToken")
             return [blob.name.removeprefix(self._prefix) for blob in blobs]
-        except GoogleAPIError as error:
+        except _FAILURES as error:
             raise self._unreachable("list", prefix, error) from error
 
     def delete(self, name: str) -> None:
@@ -89,7 +99,7 @@ class BucketStorage:
                 "it stays until the bucket's retention period has passed",
                 "prune again then",
             ) from error
-        except GoogleAPIError as error:
+        except _FAILURES as error:
             raise self._unreachable("delete", name, error) from error
 
     @contextlib.contextmanager
