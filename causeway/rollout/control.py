@@ -29,12 +29,14 @@ Time = datetime.datetime | Now | None
 class Control:
     """The control document. `fence` grows with each holder; `override` is a whole flag set that readers obey.
 
-    `renewed_at` is the heartbeat of whoever watches, `lease_at` that of the holder.
+    `renewed_at` is the heartbeat of whoever watches, `lease_at` that of the holder; one that `yields` only looks
+    (the monitor's soak), and anybody may take over from it.
     """
 
     fence: int = 0
     holder: str = ""
     lease_at: Time = None
+    yields: bool = False
     renewed_at: Time = None
     epochs: Mapping[str, int] = field(default_factory=dict)
     maintenance: str | None = None
@@ -74,21 +76,21 @@ def change(store: Store, stack: str, **fields: Any) -> None:
     _change(store, stack, lambda control, _: replace(control, **fields), ())
 
 
-def acquire(store: Store, stack: str, holder: str, *, force: bool = False) -> Lease:
-    """Take the lease of a stack. Raises Conflict while somebody else holds and renews it.
+def acquire(store: Store, stack: str, holder: str, *, force: bool = False, yields: bool = False) -> Lease:
+    """Take the lease of a stack. Raises Conflict while somebody else holds and renews it, and does not yield.
 
     `force` takes it over all the same: a rollback does not wait. The former holder is refused at its next write.
     """
 
     def take(control: Control, now: datetime.datetime | None) -> Control:
-        foreign = control.holder and control.holder != holder
+        foreign = control.holder and control.holder != holder and not control.yields
         if foreign and not force and now is not None and not control.expired(now):
             raise Conflict(
                 f"{control.holder} moves this stack (fencing number {control.fence})",
                 "two at once would undo each other's steps",
                 f"Wait for it, or stop it; its lease ends {LEASE:g} s after its last heartbeat.",
             )
-        return replace(control, fence=control.fence + 1, holder=holder, lease_at=NOW)
+        return replace(control, fence=control.fence + 1, holder=holder, lease_at=NOW, yields=yields)
 
     control = _change(store, stack, take, ())
     return Lease(store, stack, holder, control.fence)

@@ -39,21 +39,26 @@ def give_up(journal: Journal, stack: Stack) -> None:
 def reconcile(stack: Stack) -> dict[str, Any]:
     """Finish what a rollback or a crash has left. Says what was done."""
     with lease(stack) as (journal, _):
-        newest = journals.last(stack.store, stack.name)
-        override = stack.control().override
-        if newest is not None and not newest.state.ended and newest.direction in (Direction.BACK, Direction.HOLD):
-            stack.engine.recover()
-            record = rollback.reconcile(stack, journal, newest)
-            return {"stack": stack.name, "place": str(record.there), "done": f"the stack stands at {record.there}"}
-        if override:
-            place = standing(override).place
-            record = journal.open(
-                Direction.BACK, None, place, f"reconcile with the override: {stack.control().override_why}"
-            )
-            stack.engine.recover()
-            record = rollback.reconcile(stack, journal, record)
-            return {"stack": stack.name, "place": str(record.there), "done": f"the stack stands at {record.there}"}
-        return _after_a_crash(stack, journal, newest)
+        return finish(stack, journal)
+
+
+def finish(stack: Stack, journal: Journal) -> dict[str, Any]:
+    """The same under a lease that is held already."""
+    newest = journals.last(stack.store, stack.name)
+    override = stack.control().override
+    if newest is not None and not newest.state.ended and newest.direction in (Direction.BACK, Direction.HOLD):
+        stack.engine.recover()
+        record = rollback.reconcile(stack, journal, newest)
+        return {"stack": stack.name, "place": str(record.there), "done": f"the stack stands at {record.there}"}
+    if override:
+        place = standing(override).place
+        record = journal.open(
+            Direction.BACK, None, place, f"reconcile with the override: {stack.control().override_why}"
+        )
+        stack.engine.recover()
+        record = rollback.reconcile(stack, journal, record)
+        return {"stack": stack.name, "place": str(record.there), "done": f"the stack stands at {record.there}"}
+    return _after_a_crash(stack, journal, newest)
 
 
 def _after_a_crash(stack: Stack, journal: Journal, newest: Record | None) -> dict[str, Any]:

@@ -106,9 +106,9 @@ def open_checker(stack: Stack) -> Iterator[Checker]:
 
 
 @contextmanager
-def lease(stack: Stack, *, force: bool = False) -> Iterator[tuple[Journal, Heartbeat]]:
+def lease(stack: Stack, *, force: bool = False, yields: bool = False) -> Iterator[tuple[Journal, Heartbeat]]:
     """The lease of a stack with its heartbeat, given back at the end. Raises Conflict while somebody else holds it."""
-    held: Lease = controls.acquire(stack.store, stack.name, whoami(), force=force)
+    held: Lease = controls.acquire(stack.store, stack.name, whoami(), force=force, yields=yields)
     with Heartbeat(held, stack.config.freshness.renew) as heartbeat:
         try:
             yield Journal(held, stack.clock.now), heartbeat
