@@ -3,7 +3,8 @@
     python benchmarks/gates.py [--quick]
 
 Every figure is printed beside what it has to reach. The exit code is the number of those that were missed.
-The scenarios are those of `docs/reference/gates.md`; `--quick` takes a tenth of the runs and proves nothing.
+The scenarios are those of `docs/reference/gates.md`. `--quick` takes a tenth of the runs, whose noise may miss a
+figure; it exits with 0.
 """
 
 from __future__ import annotations
@@ -255,14 +256,14 @@ def speed(bench: Bench) -> None:
             )
             for name, f in zip(services, failed, strict=True)
         ]
-        began = time.perf_counter()
+        began = time.process_time()
         soak = soak.observe(look)
         if window >= 70:  # all 64 starts are live by then
             soak.verdict()
-            seconds.append(time.perf_counter() - began)
+            seconds.append(time.process_time() - began)
     print("\nSeconds to observe and judge a window of 1,000 services x 4 guardrails, 64 live starts each:")
-    print("the least of 10, which is what other work on the machine disturbs least")
-    print(bench.reach("seconds for 1,000 services", min(seconds), 0.5))
+    print("the median of 10, in seconds of CPU, since other work on the machine must not count")
+    print(bench.reach("seconds for 1,000 services", float(np.median(seconds)), 0.5))
 
 
 def main() -> int:
@@ -274,12 +275,11 @@ def main() -> int:
     began = time.perf_counter()
     for table in (speed, false_alarms, detection, bursts, peers):
         table(bench)
-    print(
-        f"\n{time.perf_counter() - began:.0f} s ({time.process_time():.0f} s of CPU); {len(bench.missed)} figures missed"
-    )
+    wall, cpu = time.perf_counter() - began, time.process_time()
+    print(f"\n{wall:.0f} s ({cpu:.0f} s of CPU); {len(bench.missed)} figures missed")
     for missed in bench.missed:
         print(f"  {missed}")
-    return len(bench.missed)
+    return 0 if arguments.quick else len(bench.missed)
 
 
 if __name__ == "__main__":
