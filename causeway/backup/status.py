@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,9 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from causeway.backup import times
 from causeway.backup.archive import Archive, Backup, BackupKind
+from causeway.backup.stream_log import latest_stream
+from causeway.backup.stream_state import default_spool, watermarks
+from causeway.backup.stream_status import StreamStatus, read_status
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +59,15 @@ class Line:
 
 
 def lines(archive: Archive) -> list[Line]:
-    """Every backup that was not pruned, oldest first."""
-    return [line(backup) for backup in archive.backups() if not backup.pruned]
+    """Every backup that was not pruned, oldest first; of the latest stream, up to its open end."""
+    rows = [line(backup) for backup in archive.backups() if not backup.pruned]
+    stream = latest_stream(archive)
+    marks = watermarks(archive) if stream is not None else []
+    return [replace(row, instant=max(marks)) if marks and stream and row.id == stream.id else row for row in rows]
 
 
 def line(backup: Backup) -> Line:
+    """What the manifest alone says of a backup."""
     return Line(
         id=backup.id,
         kind=str(backup.kind),
@@ -79,6 +86,12 @@ def _state(backup: Backup) -> str:
     if backup.completed:
         return "complete"
     return "streaming" if backup.kind is BackupKind.STREAM else "unfinished"
+
+
+def streaming(archive: Archive) -> StreamStatus | None:
+    """How the stream that writes here is doing: its marks, counters, refusals; None if none ever did."""
+    spool = default_spool(archive)
+    return read_status(spool) if spool is not None else None
 
 
 def metrics(rows: Sequence[Line]) -> str:

@@ -152,29 +152,33 @@ def verify(
     from causeway.backup.verify import verify as run
 
     archive = open_archive(archive_url(stack, directory, project))
-    point = find(archive, at)[-1].point
-    total = point.backup.facts.documents
+    points = [part.point for part in find(archive, at)]
+    total = sum(point.backup.facts.documents for point in points)
     with ExitStack() as opened:
         connection = None
         if not no_trial:
             connection = opened.enter_context(connect(Database(project or archive.database.project, scratch)))
         bar = opened.enter_context(bars())
-        result = run(
-            archive,
-            point,
-            connection,
-            sample=sample,
-            now=lambda: datetime.now(UTC),
-            wait=writing_rate(connection) if connection else lambda _: None,
-            sleep=time.sleep,
-            reading=bar("reading the archive", lambda: total),
-            writing=bar("restoring on trial", lambda: total),
-        )
+        reading, writing = bar("reading the archive", lambda: total), bar("restoring on trial", lambda: total)
+        results = [
+            run(
+                archive,
+                point,
+                connection,
+                sample=sample,
+                now=lambda: datetime.now(UTC),
+                wait=writing_rate(connection) if connection else lambda _: None,
+                sleep=time.sleep,
+                reading=reading,
+                writing=writing,
+            )
+            for point in points
+        ]
     if as_json:
-        print_json(result.as_dict())
+        print_json(results[0].as_dict() if len(results) == 1 else [result.as_dict() for result in results])
     else:
-        click.echo(result.statement)
-    if not result.passed:
+        click.echo("\n".join(result.statement for result in results))
+    if not all(result.passed for result in results):
         click.get_current_context().exit(Exit.INTEGRITY)
 
 
@@ -186,20 +190,32 @@ def verify(
 @quietly
 def status(directory: str | None, stack: str | None, metrics: bool, as_json: bool) -> None:
     """List what an archive holds, and whether it was ever verified."""
-    from causeway.backup.status import lines
+    from causeway.backup.status import lines, streaming
     from causeway.backup.status import metrics as as_metrics
 
     archive = open_archive(archive_url(stack, directory, None))
     rows = lines(archive)
+    now = datetime.now(UTC)
+    live = streaming(archive)
     if metrics:
         click.echo(as_metrics(rows), nl=False)
     elif as_json:
-        database = archive.database.name
-        print_json({"archive": archive.storage.url, "database": database, "backups": [row.as_dict() for row in rows]})
+        print_json(
+            {
+                "archive": archive.storage.url,
+                "database": archive.database.name,
+                "backups": [row.as_dict() for row in rows],
+                "stream": live.as_dict(now) if live else None,
+            }
+        )
     else:
         click.echo(f"{archive.storage.url}, backups of {archive.database.name}")
         for row in rows:
             click.echo(row.text)
+        if live:
+            click.echo(f"  stream: {live.line()}")
+            if alarm := live.alarm(now):
+                click.echo(f"  stream: {click.style(alarm, fg='red')}")
 
 
 @backup.command()
