@@ -1,0 +1,110 @@
+"""Times are rounded down to what a stream can give back exactly; chains are whole or refused."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.cloud.firestore_v1.types import firestore as _firestore
+from google.cloud.firestore_v1.types import write as _write
+
+from causeway.backup import times
+from causeway.backup.archive import Archive, Backup, BackupKind
+from causeway.backup.catalogue import Catalogue
+from causeway.backup.contents import load
+from causeway.backup.documents import Database, digest
+from causeway.backup.history import chain, find, replay
+from causeway.backup.openlog import OpenLog, encode_block
+from causeway.backup.records import Kind
+from causeway.backup.retention import prune
+from causeway.backup.storage import LocalStorage
+from causeway.backup.stream_log import log_path
+from causeway.errors import ConfigError, IntegrityError
+from tests.backup import shapes
+
+DATABASE = Database("p")
+NOON = datetime(2025, 8, 25, 12, tzinfo=UTC)
+_MARK: Any = _firestore.TargetChange.pb()
+_DELETE: Any = _write.DocumentDelete.pb()
+
+
+def at(second: int) -> datetime:
+    return NOON + timedelta(seconds=second)
+
+
+def document(number: int) -> tuple[Kind, bytes]:
+    raw = shapes.many(DATABASE, number + 1)[number].SerializeToString()
+    return Kind.DOCUMENT, digest(raw) + raw
+
+
+def gone(number: int) -> tuple[Kind, bytes]:
+    return Kind.DELETE, _DELETE(document=f"{DATABASE.root}/many/{number:07}").SerializeToString()
+
+
+def watermark(second: int) -> tuple[Kind, bytes]:
+    return Kind.WATERMARK, _MARK(read_time=times.to_proto(at(second))).SerializeToString()
+
+
+@pytest.fixture
+def streamed(tmp_path: Path) -> Archive:
+    """A stream: documents 0 and 1 at second 0, 2 at second 10 (sealed); 0 gone at 20 and 3 unconfirmed (open)."""
+    archive = Archive.create(LocalStorage(tmp_path), DATABASE, now=lambda: NOON)
+    archive.begin(Backup("s", BackupKind.STREAM, at(0), at(0), collections=("many",)))
+    first = OpenLog.open(log_path(tmp_path / "open", "s", 0))
+    first.append(encode_block([document(0), document(1), watermark(0), document(2), watermark(10)]))
+    archive.add_segment("s", first.seal(), number=0, watermark=at(10))
+    first.remove()
+    second = OpenLog.open(log_path(tmp_path / "open", "s", 1))
+    second.append(encode_block([gone(0), watermark(20), document(3)]))
+    second.close()
+    return archive
+
+
+def state(archive: Archive, when: str | None) -> tuple[datetime, int]:
+    (part,) = find(archive, when)
+    with Catalogue() as catalogue:
+        load(catalogue, replay(archive, part.point))
+        return part.point.instant, len(catalogue)
+
+
+@pytest.mark.parametrize(
+    ("asked", "given", "documents"), [(0, 0, 2), (9, 0, 2), (10, 10, 3), (19, 10, 3), (20, 20, 2), (9999, 20, 2)]
+)
+def test_a_time_is_rounded_down_to_a_watermark(streamed: Archive, asked: int, given: int, documents: int) -> None:
+    assert state(streamed, times.text(at(asked))) == (at(given), documents)
+    assert state(streamed, None) == state(streamed, "s") == (at(20), 2)
+
+
+def test_before_the_first_watermark_there_is_nothing(streamed: Archive) -> None:
+    with pytest.raises(ConfigError, match="holds no backup as of 2025-08-25T11"):
+        find(streamed, times.text(at(-1)))
+
+
+def snapshots(archive: Archive, *parents: str | None) -> list[Backup]:
+    """Complete empty snapshots b0, b1, …, each a second after the one before."""
+    for number, parent in enumerate(parents):
+        kind = BackupKind.INCREMENTAL if parent else BackupKind.FULL
+        archive.begin(Backup(f"b{number}", kind, at(number), at(number), parent=parent))
+        archive.end_task(f"b{number}", 0)
+        archive.complete(f"b{number}")
+    return archive.backups()
+
+
+def test_an_increment_without_its_parent_is_refused_by_name(tmp_path: Path) -> None:
+    archive = Archive.create(LocalStorage(tmp_path), DATABASE, now=lambda: NOON)
+    backups = snapshots(archive, None, "b0", "b1")
+    assert [each.id for each in chain(archive, backups[2])] == ["b0", "b1", "b2"]
+    prune(archive, frozenset({"b1", "b2"}))
+    with pytest.raises(IntegrityError, match="backup b0 was pruned; b2 cannot be restored without it"):
+        chain(archive, backups[2])
+
+
+def test_an_unfinished_snapshot_is_no_point(tmp_path: Path) -> None:
+    archive = Archive.create(LocalStorage(tmp_path), DATABASE, now=lambda: NOON)
+    snapshots(archive, None)
+    archive.begin(Backup("unfinished", BackupKind.FULL, at(60), at(60)))
+    assert find(archive)[0].point.backup.id == "b0"
+    with pytest.raises(ConfigError, match="unfinished was never finished"):
+        find(archive, "unfinished")
