@@ -43,6 +43,7 @@ from tests.backup.stream_load import COLLECTIONS, Change, WriteLog, commit, seed
 
 DOCUMENTS = 10_000
 BATCH = 50
+WRITERS = 4
 PATIENCE = 15.0
 """Seconds the peer is given to catch up after the last write."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -72,20 +73,29 @@ class Place:
 
 
 def child_write(place: Place, out: Path, rate: float, seconds: float) -> None:
-    """Commits of BATCH changes at a rate (0: as fast as it goes), each logged with its commit time."""
-    rng = random.Random(5)
+    """Commits of BATCH changes by WRITERS at a rate in all (0: as fast as it goes), each with its commit time."""
     written: list[Written] = []
-    with place.connect() as connection:
-        began = time.monotonic()
-        while (now := time.monotonic()) - began < seconds:
-            due = began + len(written) * BATCH / rate if rate else now
-            time.sleep(max(0.0, due - now))
-            numbers = rng.sample(range(DOCUMENTS), BATCH)
-            changes: list[Change] = [(f"{COLLECTIONS[n % 2]}/{n:06}", rng.randrange(1 << 40)) for n in numbers]
-            sent = time.monotonic()
-            at = commit(connection, changes)
-            written.append(Written((at - EPOCH) // timedelta(microseconds=1), time.monotonic() - sent, changes))
-    out.write_text(json.dumps(written))
+
+    def write(number: int) -> None:
+        rng = random.Random(number)
+        with place.connect() as connection:
+            began, sent = time.monotonic(), 0
+            while (now := time.monotonic()) - began < seconds:
+                due = began + (sent * WRITERS + number) * BATCH / rate if rate else now
+                time.sleep(max(0.0, due - now))
+                numbers = rng.sample(range(number, DOCUMENTS, WRITERS), BATCH)
+                changes: list[Change] = [(f"{COLLECTIONS[n % 2]}/{n:06}", rng.randrange(1 << 40)) for n in numbers]
+                start = time.monotonic()
+                at = commit(connection, changes)
+                written.append(Written((at - EPOCH) // timedelta(microseconds=1), time.monotonic() - start, changes))
+                sent += 1
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(WRITERS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    out.write_text(json.dumps(sorted(written)))
 
 
 def child_stream(place: Place, out: Path, source: str, archive: Path) -> None:

@@ -54,6 +54,7 @@ class Settings:
     poll: float = 2.0
     verify: float = 2.0
     digest: float = 3600.0
+    rebase: float = 86_400.0
     retry: float = 1.0
 
 
@@ -63,6 +64,10 @@ class Silent(Exception):
 
 class _Reopen(Exception):
     """Listen again from the token, with the collections that have come to be known."""
+
+
+class _Rebase(Exception):
+    """The stream has become long: end it, and begin another with a base of its own, so that restores stay quick."""
 
 
 class Stream:
@@ -162,6 +167,10 @@ class Stream:
                 continue
             except _Reopen:
                 continue
+            except _Rebase:
+                log.finish()
+                keeper = None
+                continue
             except Relisten as why:
                 self._anew = True
                 self.status.relistens += 1
@@ -184,7 +193,8 @@ class Stream:
         position = log.position
         self.status.began = log.backup.read_time if log.backup else None
         self.status.durable = position.durable.read_time if position.durable else None
-        self.status.verified, self.status.digested = position.verified, position.digested
+        self.status.verified = position.verified or self.status.verified
+        self.status.digested = position.digested or self.status.digested
         self.status.documents = sum(self._selection.counts(position.known.tally).values())
         return Keeper(log, self._selection, sentinel, self.status, self._monotonic)
 
@@ -206,7 +216,7 @@ class Stream:
 
 
 class _Session:
-    """What goes on during one connection: blocks in this thread, heartbeat and counts in two others."""
+    """What goes on during one connection: blocks in this thread, heartbeat, watchdog and counts beside it."""
 
     def __init__(self, stream: Stream, connection: Connection, keeper: Keeper) -> None:
         self._stream = stream
@@ -214,6 +224,7 @@ class _Session:
         self._connection = connection
         self._keeper = keeper
         self._over = threading.Event()
+        self._first = threading.Lock()
         self._why: Exception | None = None
         self._listener: Listener | None = None
         self._beat = 0
@@ -250,8 +261,10 @@ class _Session:
         try:
             work()
         except Exception as error:
-            if not self._over.is_set():
-                self._why = error
+            with self._first:
+                if not self._over.is_set():
+                    self._why = error
+                self._over.set()
             self._finish()
 
     def _finish(self) -> None:
@@ -312,6 +325,9 @@ class _Session:
         if wrong:
             self._look_for_groups(standing.read_time)
         self._keeper.verified(standing, wrong)
+        began = self._stream.status.began
+        if began is not None and standing.read_time - began >= timedelta(seconds=self._settings.rebase):
+            raise _Rebase
 
     def _digest(self) -> None:
         """Compare every document's digest."""

@@ -9,6 +9,7 @@ precondition that it exists, so that it can never be what makes an empty databas
 from __future__ import annotations
 
 import json
+import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -67,7 +68,10 @@ class Sentinel:
     def save(self, path: Path) -> None:
         """Keep it beside the open log."""
         draft = path.with_suffix(".draft")
-        draft.write_text(json.dumps(asdict(self)) + "\n")
+        with draft.open("w") as file:
+            file.write(json.dumps(asdict(self)) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
         draft.replace(path)
 
     @staticmethod

@@ -23,6 +23,7 @@ from causeway.backup.openlog import OpenLog, encode_block
 from causeway.backup.records import Kind, Record
 from causeway.backup.segments import SEGMENT_BYTES
 from causeway.backup.stream_block import Block, Known, Version
+from causeway.errors import CausewayError, Unreachable
 
 _MARK: Any = _firestore.TargetChange.pb()
 _DELETE: Any = _write.DocumentDelete.pb()
@@ -168,11 +169,11 @@ class StreamLog:
         Raises:
             Unreachable: the disk is full or gone; the watermark stays where it is.
         """
-        log = self._log or self._begin(block.read_time)
+        if self._backup is None:
+            self._begin(block.read_time)
         mark = Mark(block.read_time, block.token)
         records = [change(name, version, block.read_time) for name, version in block.changes.items()]
-        log.append(encode_block([*records, _mark(Kind.WATERMARK, mark)]))
-        log.sync()
+        self._write(encode_block([*records, _mark(Kind.WATERMARK, mark)]))
         self.position.known.apply(block.changes)
         self.position.durable = mark
         self._seal_if_long()
@@ -197,25 +198,45 @@ class StreamLog:
         self._append((Kind.NOTE, payload.SerializeToString()))
 
     def _append(self, record: tuple[Kind, bytes]) -> None:
-        if self._log is not None:
-            self._log.append(encode_block([record]))
-            self._log.sync()
+        if self._backup is not None:
+            self._write(encode_block([record]))
 
-    def _begin(self, read_time: datetime) -> OpenLog:
+    def _write(self, block: bytes) -> None:
+        """Append and sync. Where the disk does not take it, part of it may be there, and is cut off at once."""
+        assert self._backup is not None
+        if self._log is None:
+            self._log = OpenLog.open(log_path(self._spool, self._backup.id, len(self._backup.segments)))
+        try:
+            self._log.append(block)
+            self._log.sync()
+        except Unreachable:
+            self._find_again(self._backup.id)
+            raise
+
+    def _find_again(self, backup_id: str) -> None:
+        """Take the position from what is really on the disk; from nothing, if that cannot be read either."""
+        self.close()
+        self.position, self._backup = Position(), None
+        try:
+            self._recover(self._archive.backup(backup_id))
+        except CausewayError:
+            self.close()
+            self.position, self._backup = Position(), None
+            raise
+
+    def _begin(self, read_time: datetime) -> None:
         backup_id = f"stream-{read_time:%Y%m%dT%H%M%S%f}Z"
         backup = Backup(
             backup_id, BackupKind.STREAM, read_time, read_time, priority="critical", collections=self._collections
         )
         self._backup = self._archive.begin(backup)
-        self._log = OpenLog.open(log_path(self._spool, backup_id, 0))
-        return self._log
 
     def _seal_if_long(self) -> None:
-        if self._log is not None and self._backup is not None and self._log.size >= self._segment_bytes:
+        if self._log is not None and self._log.size >= self._segment_bytes:
             self._seal()
-            self._log = OpenLog.open(log_path(self._spool, self._backup.id, len(self._backup.segments)))
 
     def _seal(self) -> None:
+        """The log becomes a segment; the next write begins another log."""
         assert self._log is not None and self._backup is not None
         mark = self.position.durable
         self._archive.add_segment(
@@ -224,13 +245,15 @@ class StreamLog:
             number=len(self._backup.segments),
             watermark=mark.read_time if mark else None,
         )
-        self._log.remove()
         self._backup = self._archive.backup(self._backup.id)
+        self._log.remove()
+        self._log = None
 
     def finish(self) -> None:
         """End this stream for good: its log becomes its last segment; the next block begins another stream."""
-        if self._backup is not None and self._log is not None:
-            self._seal()
+        if self._backup is not None:
+            if self._log is not None:
+                self._seal()
             self._archive.end_task(self._backup.id, 0)
             self._archive.complete(self._backup.id)
         self._backup, self._log, self.position = None, None, Position()

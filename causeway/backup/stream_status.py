@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -65,11 +66,12 @@ class StreamStatus:
         return plain | {"rpo_seconds": self.rpo_seconds(now), "alarm": self.alarm(now)}
 
     def save(self, spool: Path) -> None:
-        """Replace the status file."""
+        """Replace the status file. A disk that does not take it must not stop the stream, which says so itself."""
         plain = {key: times.text(v) if isinstance(v, datetime) else v for key, v in asdict(self).items()}
         draft = spool / f".{FILE}"
-        draft.write_text(json.dumps(plain, indent=1) + "\n")
-        draft.replace(spool / FILE)
+        with suppress(OSError):
+            draft.write_text(json.dumps(plain, indent=1) + "\n")
+            draft.replace(spool / FILE)
 
 
 def _clock(instant: datetime | None) -> str:

@@ -230,6 +230,24 @@ def test_after_a_refusal_a_new_stream_is_begun_on_request(place: Places, source:
     assert len(restored(here.archive, before)[1]) == DOCUMENTS, "the stream before it stays readable"
 
 
+@BOTH
+def test_a_long_stream_is_continued_by_another_with_a_base_of_its_own(place: Places, source: Source) -> None:
+    """So that a restore never has to read more than a day; the sentinel stays, and no time is lost."""
+    here = place(source).seeded(20)
+    stream = here.stream(rebase=1.0)
+    with running(stream) as raised, writing(here.connect, here.log, 20):
+        until(lambda: len(here.archive.backups()) >= 3, 40)
+        began = stream.status.began
+        until(lambda: stream.status.began == began and (stream.status.verified or began) > began)
+    assert not raised
+    completed = [backup for backup in here.archive.backups() if backup.completed]
+    for backup in completed:
+        assert backup.exact_until is not None
+        watermark, documents = restored(here.archive, backup.exact_until)
+        assert watermark == backup.exact_until and documents == here.log.at(watermark)
+    assert here.holds_what_was_written()
+
+
 def test_a_frozen_stream_is_noticed_by_its_heartbeat(place: Places) -> None:
     here = place(Source.LISTEN).seeded()
     stream = here.stream()

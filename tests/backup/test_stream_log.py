@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from causeway.backup.archive import Archive
 from causeway.backup.documents import DOCUMENT
-from causeway.backup.openlog import encode_block
+from causeway.backup.openlog import OpenLog, encode_block
 from causeway.backup.storage import LocalStorage
 from causeway.backup.stream_block import Block, Version
-from causeway.backup.stream_log import StreamLog, change
+from causeway.backup.stream_log import StreamLog, change, log_path
 from causeway.backup.stream_state import state_at, watermarks
-from causeway.errors import ConfigError, Conflict, IntegrityError
+from causeway.errors import ConfigError, Conflict, IntegrityError, Unreachable
 from tests.backup.stream_model import BEGAN, DATABASE, Model, instant, name_of
 
 NOW = datetime(2025, 8, 25, 12, tzinfo=UTC)
@@ -71,9 +71,11 @@ def test_a_crash_at_any_byte_leaves_a_state_the_database_was_in(seed: int, round
                 lost = Model(model.clock, list(model.history))
                 lost.put(name_of(3), 1)
                 lost.put(name_of(4), 1)
-                assert log._log is not None
-                log._log.append(_torn(block(lost, done), rng))
                 log.close()
+                assert log.backup is not None
+                number = len(archive.backup(log.backup.id).segments)
+                with log_path(folder / "archive" / "open", log.backup.id, number).open("ab") as file:
+                    file.write(_torn(block(lost, done), rng))
                 log = opened(archive, folder)
                 assert log.position.durable is not None
                 assert log.position.durable.read_time == confirmed[-1]
@@ -149,6 +151,32 @@ def test_a_base_that_never_became_durable_is_begun_anew(tmp_path: Path) -> None:
     again.commit(block(model, 0))
     assert kept_at(archive, instant(model.clock)) == model.data_at(instant(model.clock))
     again.close()
+
+
+def test_a_disk_that_takes_half_a_block_does_not_damage_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Regression: going on behind the half would look like damage in the middle, and the archive would be refused."""
+    archive, model = begun(tmp_path), Model()
+    log = opened(archive, tmp_path)
+    model.put(name_of(0), 1)
+    log.commit(block(model, 0))
+    done = model.clock
+    model.put(name_of(1), 1)
+    append = OpenLog.append
+
+    def half(self: OpenLog, data: bytes) -> None:
+        append(self, data[: len(data) // 2])
+        raise Unreachable("no space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr(OpenLog, "append", half)
+        with pytest.raises(Unreachable):
+            log.commit(block(model, done))
+    assert log.position.durable is not None and log.position.durable.read_time == instant(done)
+    log.commit(block(model, done))
+    assert kept_at(archive, instant(model.clock)) == model.data_at(instant(model.clock))
+    log.close()
 
 
 def test_two_writers_are_told_apart(tmp_path: Path) -> None:
