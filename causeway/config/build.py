@@ -201,12 +201,11 @@ def _interaction(
     evidence |= {Pair.parse(pair): _evidence(entry) for pair, entry in row.get("evidence", {}).items()}
     evidence = {pair: replace(entry, stale=_stale(entry, code, today)) for pair, entry in evidence.items()}
     for exception in accepted:
-        if (exception.consumer, exception.provider) != (consumer, provider) or exception.expires < today:
-            continue
         present = evidence.get(exception.pair)
-        if present is None or (present.status is Status.VERIFIED and present.stale):
-            why = f"accepted unknown: {exception.reason} (until {exception.expires})"
-            evidence[exception.pair] = Evidence(Status.VERIFIED, why, expires=exception.expires, accepted=True)
+        if (exception.consumer, exception.provider) == (consumer, provider) and (
+            present is None or (present.status is Status.VERIFIED and present.stale)
+        ):
+            evidence[exception.pair] = _accepted(exception, today)
     return Interaction(
         consumer=consumer,
         provider=provider,
@@ -215,6 +214,13 @@ def _interaction(
         scope=Scope(row.get("scope", "shared")),
         evidence=evidence,
     )
+
+
+def _accepted(exception: r.AcceptedPair, today: datetime.date) -> Evidence:
+    """An acceptance that has run out is stale evidence, not none: the order of the plan must not change at midnight."""
+    why = f"accepted unknown: {exception.reason} (until {exception.expires})"
+    stale = f"acceptance expired on {exception.expires}" if exception.expires < today else None
+    return Evidence(Status.VERIFIED, why, expires=exception.expires, stale=stale, accepted=True)
 
 
 def _evidence(entry: Values) -> Evidence:

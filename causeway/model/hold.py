@@ -38,13 +38,15 @@ class Hold:
 
     @classmethod
     def parse(cls, entries: Iterable[str]) -> Hold:
-        """Read config's entries. Raises ValueError where a cap is no percentage below 100."""
+        """Read config's entries. Raises ValueError where a cap is no percentage below 100, or a name stands twice."""
         caps: dict[str, int] = {}
         for entry in entries:
-            name, _, cap = entry.partition("@")
-            caps[name] = int(cap) if cap else 0
-            if not 0 <= caps[name] < 100:
+            name, at, cap = entry.partition("@")
+            if at and not (cap.isdecimal() and int(cap) < 100):
                 raise ValueError(f"{entry}: a cap lies between 0 and 99")
+            if name in caps:
+                raise ValueError(f"{name} twice: nobody could tell which cap holds")
+            caps[name] = int(cap or 0)
         return cls(caps)
 
     def opened(self, services: Iterable[str]) -> Hold:
@@ -53,8 +55,9 @@ class Hold:
 
     def capped(self, services: Iterable[str], cap: int) -> Hold:
         """With these services capped; a cap of 100 lets them go."""
-        caps = {name: value for name, value in self.caps.items() if name not in (gone := set(services))}
-        return Hold(caps if cap >= 100 else {**caps, **dict.fromkeys(gone, cap)})
+        named = set(services)
+        others = {name: value for name, value in self.caps.items() if name not in named}
+        return Hold(others if cap >= 100 else {**others, **dict.fromkeys(named, cap)})
 
     def effective(self, matrix: Matrix) -> Mapping[str, int]:
         """The cap of every service concerned, closures included: nobody is ahead of a held service who must not be."""

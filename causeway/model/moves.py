@@ -135,9 +135,9 @@ def _forward(plan: Plan, here: Standing, move: Move, now: Circumstances) -> None
             f"Go to {following} next: pulumi config set causeway:position {following}",
         )
     _no_brakes(here.place, move, now)
-    if dict(plan.at(here.place.position, here.place.hold).weights) != {
-        name: here.weights.get(name, 0) for name in plan.matrix.services
-    }:
+    planned = plan.at(here.place.position, here.place.hold).weights
+    # A service that the plan no longer has would fall to legacy unseen, so both sides' names count.
+    if any(planned.get(name, 0) != here.weights.get(name, 0) for name in {**planned, **here.weights}):
         raise MoveRefused(
             f"the plan gives {here.place.position} other weights than the stack has applied there",
             "the step would move more traffic than its own",

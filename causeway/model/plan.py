@@ -202,7 +202,7 @@ def build(matrix: Matrix) -> Plan:
     """The plan of a matrix.
 
     An impossible matrix has a plan as well, by phases: what has moved must still find its way back. The certificate
-    blocks every step forward on it.
+    blocks only the steps that expose a bad pair; up to there the plan can be walked.
     """
     found = order(matrix)
     positions = [Position(0, INFRASTRUCTURE, INFRASTRUCTURE, (), INFRASTRUCTURE, {})]

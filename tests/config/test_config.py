@@ -9,7 +9,8 @@ import pytest
 
 from causeway.config import from_file, from_values
 from causeway.errors import ConfigError
-from causeway.model.matrix import P_L, P_P, Traffic
+from causeway.model.certificate import Safety, certify
+from causeway.model.matrix import MIXED, P_L, P_P, Traffic
 from causeway.model.observation import HttpProbe, ParityProbe, Scrape
 
 TODAY = datetime.date(2026, 1, 1)
@@ -72,6 +73,7 @@ def test_reads_what_is_written(tmp_path: Path) -> None:
         ("  causeway:seed: s\n", "", "lacks causeway:seed"),
         ("  causeway:seed: s\n", "  causeway:seed: s\n  causeway:hold: [Nobody]\n", "causeway:hold names Nobody"),
         ("  causeway:seed: s\n", "  causeway:seed: s\n  causeway:hold: [A@100]\n", "a cap lies between 0 and 99"),
+        ("  causeway:seed: s\n", "  causeway:seed: s\n  causeway:hold: [A, A@50]\n", "A twice"),
         ("  causeway:seed: s\n", "  causeway:seed: s\n  causeway:sed: s\n", "causeway:sed"),
         ("  causeway:seed: s\n", "  causeway:seed: s\n  causeway:seed: t\n", "stands twice"),
         ("  causeway:seed: s\n", "  causeway:seed: s\n  causeway:target: high\n", "no position high"),
@@ -106,7 +108,30 @@ def test_an_accepted_unknown_counts_until_it_expires(tmp_path: Path) -> None:
     found = load(tmp_path, text).matrix.interactions[0].evidence[P_P]
     assert (found.holds, found.accepted) == (True, True)
     assert "no time" in found.source
-    assert P_P not in load(tmp_path, text, today=datetime.date(2026, 2, 1)).matrix.interactions[0].evidence
+    expired = load(tmp_path, text, today=datetime.date(2026, 2, 1)).matrix.interactions[0].evidence[P_P]
+    assert (expired.holds, expired.accepted, expired.stale) == (False, True, "acceptance expired on 2026-01-31")
+
+
+def test_an_acceptance_that_runs_out_renames_no_position(tmp_path: Path) -> None:
+    """Prevents: at midnight low/A/50 becomes low/A+B/50, and a stack that stands there stands nowhere."""
+    pairs = [f"{{consumer: A, provider: B, pair: {pair}, reason: r, expires: 2026-01-31}}" for pair in MIXED]
+    text = GOOD.replace("package->legacy: {verified: tests, expires: 2026-02-01, about: {A: v2}}", "{}")
+    text = text.replace("evidence:\n          {}", "evidence: {}")
+    text = text.replace("B: {strategy: dual_write, ladder: [100]}", "B: {strategy: direct}")
+    text = text.replace("causeway:seed: s\n", f"causeway:seed: s\n  causeway:accept: [{', '.join(pairs)}]\n")
+    before, after = (load(tmp_path, text, today=datetime.date(2026, month, 1)) for month in (1, 2))
+    assert [each.name for each in before.plan] == [each.name for each in after.plan]
+    assert certify(before.matrix, before.plan).status is Safety.SAFE
+    found = certify(after.matrix, after.plan)
+    assert found.status is Safety.UNKNOWN
+    assert found.blocked("low/A/50")
+
+
+def test_of_two_acceptances_the_one_that_still_holds_counts(tmp_path: Path) -> None:
+    rows = [f"{{consumer: A, provider: B, pair: package->package, reason: r, expires: 2026-0{n}-28}}" for n in (1, 3)]
+    for order in (rows, rows[::-1]):
+        text = GOOD.replace("causeway:seed: s\n", f"causeway:seed: s\n  causeway:accept: [{', '.join(order)}]\n")
+        assert load(tmp_path, text, today=datetime.date(2026, 2, 1)).matrix.interactions[0].verified(P_P)
 
 
 def test_an_accepted_unknown_never_hides_what_is_known_to_break(tmp_path: Path) -> None:
