@@ -54,12 +54,10 @@ def recover(stack: Stack, journal: Journal, request: Request, at: str | None) ->
     began = clock.monotonic()
     states = _restore_states(stack, _as_of(parts))
     timings["state_s"] = round(clock.monotonic() - began, 3)
-    record = journal.advance(
-        record, State.INTENT, "data restored", restored=times.text(_as_of(parts)), data=summary(outcomes), states=states
-    )
+    record = journal.advance(record, State.INTENT, "data written", data=summary(outcomes), states=states)
     _verified(outcomes, states)
+    record = journal.advance(record, State.INTENT, "data restored", restored=times.text(_as_of(parts)), timings=timings)
     stack.engine.recover()
-    record = journal.advance(record, record.state, "settling", timings=timings)
     record = rollback.reconcile(stack, journal, record)
     journal.lease.commit(maintenance=None)
     stack.say("thawed", "writes are open again", record.there)

@@ -25,6 +25,8 @@ from causeway.errors import CausewayError, MoveRefused, Unreachable
 
 #: Types that are Pulumi's own and no resource of the stack.
 _NOT_CUSTOM = ("pulumi:pulumi:", "pulumi:providers:")
+#: How the engine introduces what the program's hook has said.
+_HOOK = 'hook "legal_move" failed:'
 
 
 class UpdateFailed(CausewayError):
@@ -209,8 +211,8 @@ class Pulumi:
             e["diagnosticEvent"]["message"] for e in events if e.get("diagnosticEvent", {}).get("severity") == "error"
         ]
         for message in errors:
-            if "legal_move" in message and "failed:" in message:
-                return MoveRefused(_clean(message.split("failed:", 1)[1]))
+            if _HOOK in message:
+                return MoveRefused(_clean(message.rsplit(_HOOK, 1)[1]))
         violations = [
             e["policyEvent"] for e in events if e.get("policyEvent", {}).get("enforcementLevel") == "mandatory"
         ]

@@ -65,6 +65,8 @@ class Gate:
     def crossed(self, records: list[Record], here: Place, there: Place) -> tuple[str, ...]:
         """The services whose point of no return a move to `there` would go back over, by what the journal knows."""
         plan = self.config.plan
+        if records and records[0].facts.get("restored") and not records[0].state.ended:
+            return ()  # level 4 is under way: what only the package understands is gone already
         since_restore = list(takewhile(lambda record: not record.facts.get("restored"), records))
         stood = [place.position for place in (here, *(each.there for each in since_restore if each.reached))]
         furthest = max((name for name in stood if name in plan), key=lambda name: plan[name].index, default=None)
@@ -80,8 +82,8 @@ class Gate:
         return f"{window.why} (until {window.end:%Y-%m-%d %H:%M %Z})" if window else None
 
     def _unjudged(self, records: list[Record], place: Place) -> str | None:
-        accepted = next((each for each in self.config.accepted_positions if each.position == place.position), None)
-        if accepted is not None and accepted.expires >= self.now().date():
+        today = self.now().date()
+        if any(each.position == place.position and each.expires >= today for each in self.config.accepted_positions):
             return None
         return unjudged(records, place)
 

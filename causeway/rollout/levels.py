@@ -73,7 +73,8 @@ def _after_a_crash(stack: Stack, journal: Journal, newest: Record | None) -> dic
     if newest is not None and newest.state is State.INTENT and newest.there != here.place:
         journal.advance(newest, State.FAILED, "died before it was applied")
     if here.place != Place(stack.config.position, stack.config.hold):
-        stack.write_place(here.place, "reconcile: where the stack stands")
+        stack.write_place(here.place)
+        stack.record_place(here.place, "reconcile: where the stack stands")
         return {"stack": stack.name, "place": str(here.place), "done": f"the stack file says {here.place} again"}
     document = stack.store.read(f"flags/{stack.name}")
     if document is None or standing(document.values["definition"]) != here:

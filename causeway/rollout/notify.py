@@ -2,18 +2,25 @@
 
 Addresses are URLs of the notification library Apprise (many services), taken from the environment; a channel
 `file:PATH` appends lines of JSON. The same alert is sent once in a while only; what cannot be delivered is kept.
+Delivery happens in the background: no move waits for somebody's chat server.
 """
 
 from __future__ import annotations
 
+import atexit
 import datetime
 import json
+import logging
 import os
+import threading
+from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
+
+_log = logging.getLogger(__name__)
 
 
 class Severity(StrEnum):
@@ -58,7 +65,10 @@ Deliver = Callable[[str, Alert], bool]
 
 @dataclass
 class Channels:
-    """The channels of a stack. `quiet` seconds pass before the same key is sent again; `most` alerts a minute leave."""
+    """The channels of a stack. `quiet` seconds pass before the same key is sent again; `most` alerts a minute leave.
+
+    At the end of the process at most `patience` seconds are spent on what is still on its way; the rest is kept.
+    """
 
     stack: str
     channels: Mapping[str, tuple[str, ...]]
@@ -69,23 +79,62 @@ class Channels:
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
     quiet: float = 300.0
     most: int = 30
+    patience: float = 10.0
     _sent: dict[tuple[str, str], datetime.datetime] = field(default_factory=dict)
     _recent: list[datetime.datetime] = field(default_factory=list)
+    _waiting: deque[tuple[str, Alert]] = field(default_factory=deque)
+    _changed: threading.Condition = field(default_factory=threading.Condition)
+    _worker: threading.Thread | None = None
 
     def send(self, alert: Alert) -> None:
+        with self._changed:
+            due = self._due(alert)
+            if due is not None:
+                self._waiting.extend((channel, due) for channel in self.channels.get(due.severity, ()))
+                self._changed.notify_all()
+            if self._waiting and self._worker is None:
+                self._worker = threading.Thread(target=self._work, name="alerts", daemon=True)
+                self._worker.start()
+                atexit.register(self.flush)
+
+    def flush(self) -> None:
+        """Wait for what is on its way, for `patience` seconds at most; keep what is not delivered by then."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._waiting, self.patience)
+            left = list(self._waiting)
+            self._waiting.clear()
+        for channel, alert in left:
+            self._keep(alert, channel, f"not delivered within {self.patience:g} s of the end")
+
+    def _due(self, alert: Alert) -> Alert | None:
+        """The alert as it leaves; None where it was sent a moment ago, or too many were."""
         now = self.now()
         again = self._sent.get((alert.key, alert.severity))
         if again is not None and (now - again).total_seconds() < self.quiet:
-            return
+            return None
         self._sent[alert.key, alert.severity] = now
         self._recent = [at for at in self._recent if (now - at).total_seconds() < 60]
-        stamped = Alert(**{**asdict(alert), "severity": alert.severity, "stack": self.stack, "at": now})
+        stamped = replace(alert, stack=self.stack, at=now)
         if len(self._recent) >= self.most:
             self._keep(stamped, "rate limit", f"{self.most} alerts a minute")
-            return
+            return None
         self._recent.append(now)
-        for channel in self.channels.get(alert.severity, ()):
-            self._to(channel, stamped)
+        return stamped
+
+    def _work(self) -> None:
+        """Deliver in order. What is being delivered stays in the queue, so that an end in between keeps it."""
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting)
+                channel, alert = first = self._waiting[0]
+            try:
+                self._to(channel, alert)
+            except Exception as error:  # whatever a delivery raises, the next alert is still due
+                self._keep(alert, channel, f"{type(error).__name__} while it was delivered")
+            with self._changed:
+                if self._waiting and self._waiting[0] is first:
+                    self._waiting.popleft()
+                self._changed.notify_all()
 
     def _to(self, channel: str, alert: Alert) -> None:
         kind, _, rest = channel.partition(":")
@@ -104,7 +153,10 @@ class Channels:
 
     def _keep(self, alert: Alert, channel: str, why: str) -> None:
         """A dead letter names the channel, never its address."""
-        _append(self.dead_letters, alert, {"channel": channel, "why": why})
+        try:
+            _append(self.dead_letters, alert, {"channel": channel, "why": why})
+        except OSError as error:  # a full disk is no reason to stop a move
+            _log.warning("alert %s is lost: %s", alert.key, error)
 
 
 def _append(path: Path, alert: Alert, more: Mapping[str, str]) -> None:

@@ -218,7 +218,8 @@ class Runner:
         """A move that died before it was applied: the stack file goes back to where the stack stands."""
         self.journal.advance(record, State.FAILED, "died before it was applied")
         if self._standing is not None:
-            self.stack.write_place(self._standing.place, "the last move was not applied")
+            self.stack.write_place(self._standing.place)
+            self.stack.record_place(self._standing.place, "the last move was not applied")
 
     def _looked(self, place: Place, look: Look, verdict: Verdict) -> bool:
         self.on_look(place, look, verdict)

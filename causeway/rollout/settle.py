@@ -40,8 +40,8 @@ def apply(stack: Stack, place: Place, why: str) -> Applied:
     clock = stack.clock
     began = clock.monotonic()
     plan = stack.work / "plan.json"
-    before = stack.file.read_text(encoding="utf-8")
-    stack.write_place(place, why)
+    before = stackfile.read(stack.file)
+    stack.write_place(place)
     try:
         previewed = stack.engine.preview(plan, reason=why)
     except CausewayError:
@@ -49,6 +49,7 @@ def apply(stack: Stack, place: Place, why: str) -> Applied:
         raise
     stack.say("previewed", f"preview: {previewed.changed} to change", place, previewed.seconds)
     outcome = stack.engine.up(plan, reason=why)
+    stack.record_place(place, why)
     exported = clock.monotonic()
     export = stack.engine.export()
     reading = clock.monotonic() - exported

@@ -101,12 +101,15 @@ class Stack:
         document = self.store.read(f"flags/{self.name}")
         return standing(document.values["definition"]) if document else None
 
-    def write_place(self, place: Place, why: str) -> None:
-        """Write a place into the stack file, and record it as a commit where that is wanted."""
-        text = self.file.read_text(encoding="utf-8")
+    def write_place(self, place: Place) -> None:
+        """Write a place into the stack file."""
+        text = stackfile.read(self.file)
         changed = stackfile.with_place(text, place)
         if changed != text:
             stackfile.write(self.file, changed)
+
+    def record_place(self, place: Place, why: str) -> None:
+        """Record the stack file as a commit, where that is wanted: once the stack stands there, so that git is true."""
         if self.commit:
             stackfile.commit(self.file, f"{self.name}: {place}\n\n{why}")
 

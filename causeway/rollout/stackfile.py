@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -19,17 +18,26 @@ POSITION, HOLD = "causeway:position", "causeway:hold"
 
 
 def with_place(text: str, place: Place) -> str:
-    """The text of a stack file with another position and hold; comments and layout stay."""
+    """The text of a stack file with another position and hold; comments, layout and line ends stay.
+
+    Raises ConfigError where the text is no stack file with a position.
+    """
     changed = _with_value(text, POSITION, place.position)
-    if place.hold or HOLD in _config(changed):
-        changed = _with_value(changed, HOLD, list(place.hold.entries()))
+    if place.hold or any(name.value == HOLD for name, _ in _config(changed).value):
+        changed = _with_value(changed, HOLD, json.dumps(place.hold.entries()))
     return changed
+
+
+def read(path: Path) -> str:
+    """The text of a stack file, with the line ends it has."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return file.read()
 
 
 def write(path: Path, text: str) -> None:
     """Replace the file in one go: a reader sees the old text or the new one."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
+    with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
         file.write(text)
     Path(temporary).chmod(path.stat().st_mode & 0o777)
     Path(temporary).replace(path)
@@ -53,27 +61,42 @@ def commit(path: Path, message: str) -> str:
     return git("rev-parse", "HEAD")
 
 
-def _config(text: str) -> Mapping[str, Any]:
-    loaded = yaml.safe_load(text)
-    found = loaded.get("config") if isinstance(loaded, dict) else None
-    return found if isinstance(found, dict) else {}
-
-
-def _with_value(text: str, key: str, value: str | list[str]) -> str:
-    """The text with one value of `config:` replaced, or added behind the position."""
-    written = value if isinstance(value, str) else json.dumps(value)
-    root = yaml.compose(text, Loader=yaml.SafeLoader)
-    config = next((v for k, v in getattr(root, "value", ()) if k.value == "config"), None)
+def _config(text: str) -> yaml.MappingNode:
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"the stack file is not YAML: {error}", "there is no position to change") from None
+    config = next((v for k, v in getattr(root, "value", ()) if getattr(k, "value", None) == "config"), None)
     if not isinstance(config, yaml.MappingNode):
         raise ConfigError("the stack file has no mapping `config:`", "there is no position to change")
-    for name, node in config.value:
-        if name.value == key:
-            start, end = int(node.start_mark.index), int(node.end_mark.index)
-            kept = text[start:end]
-            tail = kept[len(kept.rstrip()) :]  # a block's end lies behind its line break
-            lead = " " if "\n" in text[name.end_mark.index : start] else ""
-            before = text[: int(name.end_mark.index) + 1] if lead else text[:start]
-            return before + lead + written + tail + text[end:]
-    mark = config.value[0][0].start_mark
-    first, indent = int(mark.index), " " * int(mark.column)
-    return f"{text[:first]}{key}: {written}\n{indent}{text[first:]}"
+    return config
+
+
+def _with_value(text: str, key: str, written: str) -> str:
+    """The text with one value of `config:` replaced, or added behind the position."""
+    config = _config(text)
+    found = {name.value: (name, node) for name, node in config.value}
+    if key in found:
+        return _replaced(text, *found[key], written)
+    if POSITION not in found:
+        raise ConfigError(f"the stack file has no {POSITION}", "there is no position to change")
+    name, node = found[POSITION]
+    if config.flow_style:
+        end = int(node.end_mark.index)
+        return f"{text[:end]}, {key}: {written}{text[end:]}"
+    line = re.compile(r"(?=\r?\n|\Z)").search(text, int(node.end_mark.index))
+    assert line is not None
+    ending = "\r\n" if "\r\n" in text else "\n"
+    return f"{text[: line.start()]}{ending}{' ' * int(name.start_mark.column)}{key}: {written}{text[line.start() :]}"
+
+
+def _replaced(text: str, name: yaml.Node, node: yaml.Node, written: str) -> str:
+    """The text with one value replaced: behind its key, where it is a block on lines of its own."""
+    colon = text.index(":", int(name.end_mark.index)) + 1
+    start, end = int(node.start_mark.index), int(node.end_mark.index)
+    end -= len(text[start:end]) - len(text[start:end].rstrip())  # a block's end lies behind its line break
+    between = text[colon:start]
+    if "\n" in between:
+        comment = between[: between.index("\n")].rstrip()
+        return f"{text[:colon]} {written}{comment}{text[end:]}"
+    return f"{text[:colon]}{between or ' '}{written}{text[end:]}"
