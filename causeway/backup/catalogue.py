@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -82,12 +82,16 @@ class Catalogue:
         self._fill("INSERT OR REPLACE INTO kept VALUES (?,?,?,?)", rows)
         self._db.execute("DELETE FROM kept WHERE digest IS NULL")
 
-    def only(self, collections: Sequence[str]) -> None:
-        """Forget what the archive holds outside these top-level collections."""
-        marks = ",".join("?" * len(collections))
-        self._db.execute(
-            f"DELETE FROM kept WHERE substr(path, 1, instr(path, '/') - 1) NOT IN ({marks})", tuple(collections)
-        )
+    def only(self, inside: Callable[[str], bool]) -> None:
+        """Forget what the archive holds at other paths."""
+        self._db.create_function("inside", 1, lambda path: int(inside(path)), deterministic=True)
+        self._db.execute("DELETE FROM kept WHERE NOT inside(path)")
+
+    def some_paths(self, number: int) -> list[str]:
+        """About so many paths the archive holds, evenly spread; the same for the same archive."""
+        every = max(1, len(self) // number)
+        numbered = "SELECT path, row_number() OVER (ORDER BY path) AS nth FROM kept"
+        return list(self._paths(f"SELECT path FROM ({numbered}) WHERE nth % ? = 0", every))
 
     def sample(self, percent: float) -> None:
         """Keep only about so many of a hundred documents, chosen by their digests."""

@@ -13,15 +13,13 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from causeway.backup import queries, times
+from causeway.backup import queries, ranges, times
 from causeway.backup.archive import Archive
 from causeway.backup.catalogue import Catalogue, Difference
 from causeway.backup.connection import Connection
 from causeway.backup.contents import Progress, counted, load, observe, quiet
 from causeway.backup.documents import DOCUMENT
 from causeway.backup.history import Part, Point, replay
-from causeway.backup.ranges import ALL as EVERYTHING
-from causeway.backup.ranges import of_collections
 from causeway.backup.records import Record
 from causeway.backup.rewrite import Move
 from causeway.backup.writing import Writer, delete_document, set_document
@@ -30,6 +28,8 @@ from causeway.errors import ConfigError
 _NAMED = 20
 """So many newer documents are named in a plan; the rest are counted."""
 ALL = 100.0
+_SAMPLES = 50
+"""Paths looked at for each task when the key space is divided."""
 _NONE = (-1, None)
 
 
@@ -155,8 +155,11 @@ class Restore:
         replace_newer: bool = False,
         salvage: bool = False,
         percent: float = ALL,
+        share: tuple[int, int] = (0, 1),
     ) -> None:
-        """`percent` restores a sample only.
+        """`percent` restores a sample only; `share` (which, of how many) the part of one of several tasks.
+
+        Each task plans, writes and compares its own part of the key space; all of them together are the restore.
 
         Raises:
             ConfigError: the backup does not hold a collection asked for.
@@ -173,11 +176,12 @@ class Restore:
         self.point = point
         self._target = target
         self._collections = collections
-        self._ranges = of_collections(collections or point.backup.collections)
+        self._ranges = ranges.of_collections(collections or point.backup.collections)
         self._move = Move(archive.database, target.database)
         self._replace_newer = replace_newer
         self._damaged: list[str] | None = [] if salvage else None
         self._percent = percent
+        self._share = share
         self._instant = _micros(point.instant)
         self._catalogue = Catalogue()
 
@@ -194,8 +198,7 @@ class Restore:
             IntegrityError: the archive is damaged; nothing is restored from it without `salvage`.
         """
         load(self._catalogue, self._records(self._damaged), self._move.expected)
-        if self._collections:
-            self._catalogue.only(self._collections)
+        self._narrow()
         if self._percent < ALL:
             self._catalogue.sample(self._percent)
         self._observe(progress)
@@ -243,6 +246,15 @@ class Restore:
             damaged=tuple(self._damaged or ()),
         )
 
+    def _narrow(self) -> None:
+        """Leave only the collections and the part of the key space that this restore is about."""
+        task, tasks = self._share
+        if tasks > 1:
+            starts = ranges.thin(self._catalogue.some_paths(tasks * _SAMPLES), tasks)
+            self._ranges = ranges.share(self._ranges, starts, task) if task <= len(starts) else ()
+        if tasks > 1 or self._collections:
+            self._catalogue.only(lambda path: any(path in part for part in self._ranges))
+
     def _records(self, damaged: list[str] | None) -> Iterator[Record]:
         return replay(self._archive, self.point, salvage=damaged)
 
@@ -275,7 +287,7 @@ def empty(target: Connection, *, wait: Callable[[int], None], sleep: Callable[[f
     Raises:
         Unreachable: the database stops answering.
     """
-    names = queries.scan(target, EVERYTHING, queries.server_time(target), names_only=True)
+    names = queries.scan(target, ranges.ALL, queries.server_time(target), names_only=True)
     deletes = (delete_document(DOCUMENT.FromString(raw).name, 0, guarded=False) for raw in names)
     return Writer(target, wait, sleep, quiet).write(deletes).done
 

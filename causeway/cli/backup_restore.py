@@ -13,6 +13,7 @@ import click
 from causeway.cli.backup_options import (
     archive_url,
     bars,
+    cloud_run_task,
     collections_option,
     connect,
     database_option,
@@ -63,16 +64,19 @@ def restore(
     """Make a database hold exactly what an archive holds, and prove it by reading everything back.
 
     The plan is shown first. Run again after a crash, it resumes. The exit code is 0 only if nothing is missing, extra
-    or differing.
+    or differing. In a Cloud Run job with several tasks, each restores its part.
     """
     from causeway.backup.history import find
     from causeway.backup.restore import Restore, summary
 
     archive = open_archive(archive_url(stack, directory, None))
     parts = find(archive, at, names(collections))
+    task, tasks, _ = cloud_run_task()
     with connect(_target(archive.database, to, project, database)) as connection, ExitStack() as opened:
         works = [
-            opened.enter_context(Restore(archive, part, connection, replace_newer=replace_newer, salvage=salvage))
+            opened.enter_context(
+                Restore(archive, part, connection, replace_newer=replace_newer, salvage=salvage, share=(task, tasks))
+            )
             for part in parts
         ]
         with bars() as bar:

@@ -178,6 +178,25 @@ def test_the_commands_without_a_stack(tmp_path, source: Connection, connect: Con
     assert json.loads(refused.stdout)["fact"] == "the restore has no target"
 
 
+@pytest.mark.parametrize("tasks", [4, 200])
+def test_tasks_restore_their_parts_and_together_everything(
+    archive: Archive, source: Connection, connect: Connect, tasks: int
+) -> None:
+    shapes.write(source, shapes.many(source.database, 60))
+    take(archive, source)
+    target = connect()
+    shapes.write(target, shapes.many(target.database, 5, "stray"))
+    take(archive, source)  # the strays are older than this one
+    sizes = []
+    for task in range(tasks):
+        outcome = restore(archive, target, share=(task, tasks))
+        assert outcome.equal
+        sizes.append(outcome.difference.documents)
+    assert contents(target) == contents(source)
+    assert sum(sizes) == len(contents(source))
+    assert tasks > 4 or min(sizes) > 15
+
+
 def test_the_rate_follows_the_rule_for_a_cold_database() -> None:
     assert [round(rate(seconds)) for seconds in (0, 299, 300, 600, 3600)] == [500, 500, 750, 1125, 64873]
     clock = 0.0
