@@ -1,0 +1,148 @@
+"""What the monitor finds wrong, in words: what happened, what it does about it, what a person has to do."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Iterator
+
+from causeway.errors import CausewayError, Held
+from causeway.health.baselines import Baseline
+from causeway.health.checker import Look
+from causeway.model.verdict import Cause, Verdict
+from causeway.model.window import Missing
+from causeway.rollout.monitor_alarms import Condition
+from causeway.rollout.monitor_duty import Duty
+from causeway.rollout.notify import Severity
+
+#: A living runner has so many seconds to react to harm before people are told that it has not.
+PATIENCE = 30.0
+#: So long may metrics or records be missing before people are told.
+OUTAGE = 60.0
+
+
+def no_metrics(look: Look) -> Condition:
+    """Nothing can be counted."""
+    reasons = [each.errors.reason for each in look.windows.values() if isinstance(each.errors, Missing)]
+    return Condition(
+        "metrics",
+        Severity.CRITICAL,
+        f"metrics are missing: {reasons[0] if reasons else 'nothing was read'}",
+        "Nothing moves forward; looking goes on, and traffic stays where it is.",
+        "Bring the metrics back; `causeway rollback` works without them.",
+        OUTAGE,
+    )
+
+
+def unreadable(error: CausewayError) -> Condition:
+    """Position and override cannot be read."""
+    return Condition(
+        "records",
+        Severity.CRITICAL,
+        error.fact,
+        "Watching goes on by what was read last; nothing can be moved.",
+        error.remedy or "Check the network and the permissions of the monitor.",
+        OUTAGE,
+    )
+
+
+def unexpected(error: Exception) -> Condition:
+    """A round broke."""
+    return Condition(
+        f"round-{type(error).__name__}",
+        Severity.CRITICAL,
+        f"a round of the monitor broke: {_fact(error)}",
+        "The next round comes all the same.",
+        "Report it; `causeway status` and `causeway rollback` work without the monitor.",
+    )
+
+
+def undone(duty: Duty, error: Exception) -> Condition:
+    """A duty failed. That a soak ends without enough evidence is no failure."""
+    if isinstance(error, Held) and duty in (Duty.SOAK, Duty.RESUME):
+        severity, happened = Severity.INFO, error.fact
+    else:
+        severity, happened = Severity.CRITICAL, f"the monitor could not {duty}: {_fact(error)}"
+    remedy = error.remedy if isinstance(error, CausewayError) else ""
+    return Condition(
+        f"undone-{duty.value.replace(' ', '-')}",
+        severity,
+        happened,
+        "It tries again by itself.",
+        remedy or "`causeway status` shows where the stack stands.",
+    )
+
+
+def silent_holder(holder: str) -> Condition:
+    """The holder of the lease does not renew it."""
+    return Condition(
+        "holder",
+        Severity.WARNING,
+        f"{holder} holds the lease and has not renewed it in time",
+        "The monitor does what is due in its place.",
+        "See why it died; `causeway run` goes on from where it was.",
+    )
+
+
+def stale_baselines(found: Iterable[Baseline], now: datetime.datetime, max_age: float) -> Iterator[Condition]:
+    """Baselines that no longer count."""
+    for each in found:
+        stale = each.stale(now, max_age)
+        if stale:
+            yield Condition(
+                f"baseline-{each.service}",
+                Severity.WARNING,
+                stale,
+                "The response time of its package is not judged, so that nothing moves forward.",
+                f"causeway baseline record --service {each.service}",
+            )
+
+
+def warnings(verdict: Verdict) -> Iterator[Condition]:
+    """Guardrails beyond their warning threshold."""
+    for reason in verdict.reasons:
+        if reason.cause is Cause.WARNING:
+            yield Condition(
+                f"warning-{reason.service}-{reason.source}",
+                Severity.WARNING,
+                reason.text,
+                "Nothing moves forward while this lasts.",
+                "Look at the package before it becomes a rollback.",
+            )
+
+
+def harm_with_a_mover(verdict: Verdict, mover: str) -> Condition:
+    """Harm that a living runner has to react to."""
+    return Condition(
+        "harm-moved",
+        Severity.CRITICAL,
+        f"{verdict.decisive[0].text}; {mover} holds the lease and has not sent traffic back",
+        "Nothing: whoever holds the lease decides.",
+        "`causeway rollback` does not wait for it.",
+        PATIENCE,
+    )
+
+
+def harm_while_disarmed(verdict: Verdict, why_not: str) -> Condition:
+    """Harm that may not be acted on."""
+    return Condition(
+        "harm-disarmed",
+        Severity.CRITICAL,
+        f"{verdict.decisive[0].text}; the triggers are {why_not}",
+        "Nothing: traffic stays where it is.",
+        "`causeway rollback` sends it back by hand; `causeway arm` arms the triggers again.",
+    )
+
+
+def harm_without_legacy(verdict: Verdict) -> Condition:
+    """Harm after legacy has retired."""
+    return Condition(
+        "harm-retired",
+        Severity.CRITICAL,
+        f"{verdict.decisive[0].text}; legacy is retired, there is nothing to go back to",
+        "Nothing: traffic stays where it is.",
+        "Mend the package; `causeway rollback --level 4` restores legacy and its data.",
+    )
+
+
+def _fact(error: Exception) -> str:
+    return error.fact if isinstance(error, CausewayError) else f"{type(error).__name__}: {error}"
