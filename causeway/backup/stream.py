@@ -335,7 +335,8 @@ class _Session:
         if standing is None:
             return
         selection, at = self._stream._selection, standing.read_time
-        state = state_at(self._stream._archive, at, self._stream._spool)
+        archive = Archive(self._stream._archive.storage)  # one of our own: the stream's is in use by another thread
+        state = state_at(archive, at, self._stream._spool)
         comparison = compare(state.documents, read(self._connection, selection, at), selection)
         if comparison.wrong:
             self._look_for_groups(at)

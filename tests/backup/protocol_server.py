@@ -128,6 +128,8 @@ class Server:
             new = [(at, n, d) for n, d in fresh.items() if n not in old or old[n].update_time != d.update_time]
             self.waiting = [*gone, *new, *(entry for entry in self.waiting if entry[0] > at)]
             self.seen = max(self.seen, at)
+            while self.safe() < at:  # commits that began before it are still under way
+                await asyncio.sleep(0.005)
             self.loaded = True
         await self.publish()
 
