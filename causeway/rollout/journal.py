@@ -18,6 +18,8 @@ from causeway.rollout.control import Lease
 from causeway.rollout.store import Document, Store, Write
 
 COLLECTION = "migration_checkpoints"
+#: A record outlives its migration by far; after that Firestore deletes it by itself (TTL on `expires_at`).
+KEPT = datetime.timedelta(days=400)
 
 
 class State(StrEnum):
@@ -180,7 +182,8 @@ class Journal:
         return self._write(changed, **(control or {}))
 
     def _write(self, record: Record, **control: Any) -> Record:
-        write = Write(record.path, record.values(), record.updated)
+        began = record.began or self.now()
+        write = Write(record.path, {**record.values(), "expires_at": began + KEPT}, record.updated)
         return replace(record, updated=self.lease.commit([write], **control))
 
     def _entry(self, state: State, note: str) -> dict[str, Any]:

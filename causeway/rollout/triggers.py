@@ -17,6 +17,7 @@ from causeway.model.soak import STRIKES
 from causeway.model.verdict import Verdict
 from causeway.rollout import control as controls
 from causeway.rollout.control import Control
+from causeway.rollout.journal import KEPT
 from causeway.rollout.stack import Stack, whoami
 from causeway.rollout.store import Store, Write
 
@@ -60,6 +61,7 @@ def fired(stack: Stack, position: str, verdict: Verdict, done: str) -> None:
         "service": next(iter(verdict.services), None),
         "verdict": verdict.as_dict(),
         "done": done,
+        "expires_at": now + KEPT,
     }
     stack.store.commit([Write(f"{COLLECTION}/{stack.name}-{now:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}", record)])
 
