@@ -167,7 +167,11 @@ def _no_brakes(here: Place, move: Move, now: Circumstances) -> None:
             f"`causeway release {next(iter((here.hold or move.there.hold).caps))} --reason TEXT` first.",
         )
     if now.frozen:
-        raise MoveRefused(f"nothing moves forward now: {now.frozen}", "", "Wait for the window's end.")
+        raise MoveRefused(
+            f"nothing moves forward now: {now.frozen}",
+            "a step would find fewer people ready to help",
+            "Wait for the window's end, or take it out of causeway:freeze.",
+        )
     if now.blocked:
         more = f" and {len(now.blocked) - 1} more" if len(now.blocked) > 1 else ""
         raise MoveRefused(

@@ -60,14 +60,14 @@ class Export:
         text = json.dumps(self.inputs, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def differences(self, other: Export) -> list[str]:
-        """What differs in another export, one line a resource property."""
+    def differences(self, then: Export) -> list[str]:
+        """What differs from an earlier export, one line a resource property."""
         lines = []
-        for urn in sorted({*self.inputs, *other.inputs}):
-            mine, theirs = self.inputs.get(urn), other.inputs.get(urn)
+        for urn in sorted({*self.inputs, *then.inputs}):
+            mine, theirs = self.inputs.get(urn), then.inputs.get(urn)
             name = urn.rsplit("::", 2)[-2].rsplit("$", 1)[-1] + " " + urn.rsplit("::", 1)[-1]
             if mine is None or theirs is None:
-                lines.append(f"{name} exists only {'now' if mine is None else 'then'}")
+                lines.append(f"{name} exists only {'then' if mine is None else 'now'}")
             else:
                 keys = sorted({*mine, *theirs})
                 lines += [f"{name}.{key} differs" for key in keys if mine.get(key) != theirs.get(key)]
@@ -197,8 +197,9 @@ class Pulumi:
         """
         if not self._note.exists():
             return
-        session = int(self._note.read_text() or 0)
-        left = [pid for pid in psutil.pids() if _session_of(pid) == session]
+        session = self._note.read_text()
+        # A cut note names nothing; 0 would be the session of everything that came from outside a container.
+        left = [pid for pid in psutil.pids() if str(_session_of(pid)) == session] if session not in ("", "0") else []
         for pid in left:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
@@ -218,8 +219,9 @@ class Pulumi:
         ]
         if violations:
             first = violations[0]
+            said = first["message"].split("\n", 1)[-1]  # behind the policy's own description
             return MoveRefused(
-                f"policy {first['policyName']}: {_clean(first['message'])}",
+                f"policy {first['policyName']}: {_clean(said)}",
                 f"{len(violations)} mandatory {'policy is' if len(violations) == 1 else 'policies are'} violated",
                 "Mend the config; nothing was changed.",
             )
@@ -229,7 +231,8 @@ class Pulumi:
                 "another update runs, or one has died",
                 "Wait for it; after a crash `causeway reconcile` removes what it left.",
             )
-        what = _clean(errors[-1]) if errors else _clean(output[-600:])
+        # The first error is the cause; under a saved plan one more follows for every resource not come to since.
+        what = _clean(errors[0]) if errors else _clean(output[-600:])
         return UpdateFailed(f"pulumi {verb} failed: {what}", "", f"The whole output: {self._work / verb}.out")
 
     def _plain(self, *arguments: str) -> str:

@@ -66,7 +66,8 @@ def _config(text: str) -> yaml.MappingNode:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
         raise ConfigError(f"the stack file is not YAML: {error}", "there is no position to change") from None
-    config = next((v for k, v in getattr(root, "value", ()) if getattr(k, "value", None) == "config"), None)
+    pairs = root.value if isinstance(root, yaml.MappingNode) else []
+    config = next((value for name, value in pairs if name.value == "config"), None)
     if not isinstance(config, yaml.MappingNode):
         raise ConfigError("the stack file has no mapping `config:`", "there is no position to change")
     return config
@@ -93,8 +94,10 @@ def _with_value(text: str, key: str, written: str) -> str:
 def _replaced(text: str, name: yaml.Node, node: yaml.Node, written: str) -> str:
     """The text with one value replaced: behind its key, where it is a block on lines of its own."""
     colon = text.index(":", int(name.end_mark.index)) + 1
-    start, end = int(node.start_mark.index), int(node.end_mark.index)
-    end -= len(text[start:end]) - len(text[start:end].rstrip())  # a block's end lies behind its line break
+    start = int(node.start_mark.index)
+    while isinstance(node, yaml.SequenceNode) and node.value and not node.flow_style:
+        node = node.value[-1]  # a block's own end lies behind the comments that follow it
+    end = start + len(text[start : int(node.end_mark.index)].rstrip())
     between = text[colon:start]
     if "\n" in between:
         comment = between[: between.index("\n")].rstrip()
