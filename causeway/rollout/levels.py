@@ -6,7 +6,7 @@ from typing import Any
 
 from causeway.errors import CausewayError, MoveRefused
 from causeway.model.moves import Direction, Place
-from causeway.rollout import disaster, rollback
+from causeway.rollout import disaster, rollback, settle
 from causeway.rollout import journal as journals
 from causeway.rollout.desired import standing
 from causeway.rollout.journal import Journal, Record, State
@@ -63,15 +63,17 @@ def finish(stack: Stack, journal: Journal) -> dict[str, Any]:
 
 def _after_a_crash(stack: Stack, journal: Journal, newest: Record | None) -> dict[str, Any]:
     """No rollback is open: clear what a dead update left, and put the stack file where the stack stands."""
+    stack.engine.recover()  # always: a lock of a dead update is seen nowhere else
     export = stack.engine.export()
-    if export.pending or (newest is not None and newest.state is State.INTENT):
-        stack.engine.recover()
-        export = stack.engine.export()
     here = stack.standing(export)
     if here is None:
         raise MoveRefused("this stack has applied nothing yet", "there is nothing to reconcile", "`pulumi up` first.")
-    if newest is not None and newest.state is State.INTENT and newest.there != here.place:
-        journal.advance(newest, State.FAILED, "died before it was applied")
+    if newest is not None and newest.state is State.INTENT:
+        if newest.there == here.place:
+            kept = settle.keep(stack.store, stack.name, export)
+            journal.advance(newest, State.APPLIED, "found applied after a crash", export=kept)
+        else:
+            journal.advance(newest, State.FAILED, "died before it was applied")
     if here.place != Place(stack.config.position, stack.config.hold):
         stack.write_place(here.place)
         stack.record_place(here.place, "reconcile: where the stack stands")

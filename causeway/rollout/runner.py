@@ -19,6 +19,7 @@ from causeway.model.plan import Position
 from causeway.model.verdict import Decision, Verdict
 from causeway.rollout import actions, checkpoint, rollback, settle, triggers
 from causeway.rollout import journal as journals
+from causeway.rollout.engine import Export
 from causeway.rollout.gate import unjudged
 from causeway.rollout.heartbeat import Heartbeat
 from causeway.rollout.journal import Journal, Record, State
@@ -52,13 +53,13 @@ class Runner:
         """
         record = journals.last(self.stack.store, self.stack.name)
         export = self.stack.engine.export()
-        if export.pending or (record and record.state is State.INTENT):
+        if export.pending or (record and not record.state.ended):
             self.stack.say("recover", "the last move did not end; clearing what it left")
             self.stack.engine.recover()
             export = self.stack.engine.export()
         self._standing = self.stack.standing(export)
         if record is not None and not record.state.ended:
-            self._finish(record)
+            self._finish(self._found(record, export))
         return self._standing.place if self._standing else None
 
     def create(self) -> None:
@@ -92,8 +93,7 @@ class Runner:
             return
         direction = Direction.STAY if any(record.there == here for record in records) else Direction.FORWARD
         record = self.journal.open(direction, None, here, "soak of the present place")
-        record = self.journal.advance(record, State.APPLIED, "applied by hand")
-        self._finish(record)
+        self._finish(self._applied(record, self.stack.engine.export(), "applied by hand"))
 
     def release(self, service: str, reason: str) -> Place:
         """Close a breaker again: its services climb their ladders from the first rung, group by group."""
@@ -121,13 +121,8 @@ class Runner:
             self.journal.advance(record, State.FAILED, error.fact)
             raise
         ours = stack.clock.monotonic() - began - applied.pulumi_s
-        record = self.journal.advance(
-            record,
-            State.APPLIED,
-            export=settle.keep(stack.store, stack.name, applied.export),
-            pulumi_s=round(applied.pulumi_s, 3),
-            ours_s=round(ours, 3),
-        )
+        times = {"pulumi_s": round(applied.pulumi_s, 3), "ours_s": round(ours, 3)}
+        record = self._applied(record, applied.export, facts=times)
         self._standing = stack.standing(applied.export)
         return self._finish(record)
 
@@ -137,11 +132,8 @@ class Runner:
         """Take a record from where it is to its end."""
         if record.direction in (Direction.BACK, Direction.HOLD):
             return self._reconciled(record)
-        if record.state is State.INTENT:
-            if self._standing is None or self._standing.place != record.there:
-                self._give_up(record)
-                return record
-            record = self.journal.advance(record, State.APPLIED, "found applied after a crash")
+        if record.state.ended:
+            return record
         if record.state is State.APPLIED:
             triggers.install(self.stack.store, self.stack.config)
             done = actions.perform(self.stack.application, self.stack.config.plan, self._position(record))
@@ -214,12 +206,33 @@ class Runner:
         self._standing = self.stack.standing(self.stack.engine.export())
         return record
 
-    def _give_up(self, record: Record) -> None:
+    def _found(self, record: Record, export: Export) -> Record:
+        """The record of a move that did not end, brought to what the stack says of it."""
+        if record.direction in (Direction.BACK, Direction.HOLD):
+            return record
+        at_its_place = self._standing is not None and self._standing.place == record.there
+        if record.state is State.INTENT and at_its_place:
+            return self._applied(record, export, "found applied after a crash")
+        if record.state is State.INTENT:
+            return self._give_up(record)
+        if not at_its_place:
+            return self.journal.advance(record, State.SUPERSEDED, "the stack has been moved by hand since")
+        return record
+
+    def _applied(
+        self, record: Record, export: Export, note: str = "", facts: Mapping[str, float] | None = None
+    ) -> Record:
+        """The state that a place was reached with is kept, for ways back to be compared with."""
+        digest = settle.keep(self.stack.store, self.stack.name, export)
+        return self.journal.advance(record, State.APPLIED, note, None, export=digest, **(facts or {}))
+
+    def _give_up(self, record: Record) -> Record:
         """A move that died before it was applied: the stack file goes back to where the stack stands."""
-        self.journal.advance(record, State.FAILED, "died before it was applied")
+        record = self.journal.advance(record, State.FAILED, "died before it was applied")
         if self._standing is not None:
             self.stack.write_place(self._standing.place)
             self.stack.record_place(self._standing.place, "the last move was not applied")
+        return record
 
     def _looked(self, place: Place, look: Look, verdict: Verdict) -> bool:
         self.on_look(place, look, verdict)
