@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
 
@@ -150,7 +151,7 @@ def test_a_fresh_stack_begins_with_infrastructure_alone() -> None:
 def test_a_release_climbs_one_rung_at_a_time() -> None:
     """A stands at 100 in the plan and at 0 because of its hold: 50 comes next, then 100."""
     rungs = [Hold({"A": 0}), Hold({"A": 50}), NO_HOLD]
-    for before, after in zip(rungs, rungs[1:], strict=False):
+    for before, after in itertools.pairwise(rungs):
         assert move("high/B/50", "high/B/50", WHY, held=before, holding=after).direction is Direction.RELEASE
     for cap in (51, 99):
         with pytest.raises(MoveRefused, match="50 % comes next"):

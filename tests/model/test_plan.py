@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -53,7 +54,7 @@ def test_each_position_changes_exactly_what_it_says(plan: Plan) -> None:
 @given(plans)
 def test_weights_never_fall_along_the_plan_and_end_at_100(plan: Plan) -> None:
     table = [plan.at(position.name).weights for position in plan]
-    for before, after in zip(table, table[1:], strict=False):
+    for before, after in itertools.pairwise(table):
         assert all(before[name] <= after[name] for name in before)
     assert set(table[0].values()) == {0}
     assert set(table[-1].values()) == {100}
