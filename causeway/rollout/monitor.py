@@ -224,8 +224,8 @@ class Monitor:
 
     def _report(self) -> None:
         served = self.scene.served if self.scene else None
-        notes = [f"Verdict: {self.verdict.headline}"] if self.verdict else []
-        self.reports.write(served, [*notes, *(each.happened for each in self.alarms.present)])
+        shown = self.verdict.decisive[0].text if self.verdict and harmed(self.verdict) else "No harm is shown."
+        self.reports.write(served, [shown, *(each.happened for each in self.alarms.present)])
 
     def _refresh(self) -> None:
         try:

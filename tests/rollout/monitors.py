@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from causeway.health.checker import Look
 from causeway.health.exposition import Exposition
@@ -23,19 +24,22 @@ US = "monitor@cloud:7"
 
 @dataclass
 class Blindfold:
-    """The application as seen through metrics that can be gone; `then` happens at each look."""
+    """The application, both versions of it, as seen through metrics that can be gone."""
 
     observer: FakeObserver
     gone: bool = False
+    _since: datetime | None = None
 
     def look(self, weights: Mapping[str, int]) -> Look:
         look = self.observer.look(weights)
+        since, self._since = self._since, look.at
+        look = replace(look, since=since, legacy=self.observer.look({n: 100 - w for n, w in weights.items()}).windows)
+        if not self.gone:
+            return look
         missing = Missing("http://app/metrics did not answer")
-        return (
-            replace(look, windows={n: replace(w, errors=missing) for n, w in look.windows.items()})
-            if self.gone
-            else look
-        )
+        sides = (look.windows, look.legacy)
+        windows, legacy = ({n: replace(w, errors=missing) for n, w in side.items()} for side in sides)
+        return replace(look, windows=windows, legacy=legacy)
 
 
 @contextmanager
@@ -69,13 +73,15 @@ def step(monitor: Monitor, rounds: int) -> None:
         monitor.stack.clock.sleep(monitor.round())
 
 
+def later(monitor: Monitor, seconds: float) -> None:
+    """So many seconds in which a round begins every half minute."""
+    end = monitor.stack.clock.monotonic() + seconds
+    while monitor.stack.clock.monotonic() < end:
+        monitor.stack.clock.sleep(30)
+        monitor.round()
+
+
 def walked(here: World, target: str) -> None:
     """A runner has walked there and is done."""
     with runner_of(here) as runner:
         runner.walk(target)
-
-
-def died(here: World) -> None:
-    """A runner took the lease and was never heard of again."""
-    controls.acquire(here.store, "test", "anna@desk:1", force=True)
-    here.time.sleep(controls.LEASE + 1)

@@ -19,7 +19,7 @@ from causeway.rollout.journal import Journal, State
 from causeway.rollout.monitor_pulse import Pulse
 from causeway.rollout.notify import Severity
 from tests.rollout.fakes import T0, World
-from tests.rollout.monitors import US, monitor_of, step, taken, walked
+from tests.rollout.monitors import US, later, monitor_of, step, taken, walked
 
 
 def keys(here: World) -> list[str]:
@@ -219,7 +219,7 @@ def test_firestore_that_is_gone_stops_nothing_but_the_moves(here: World) -> None
     monitor = monitor_of(here)
     here.store.down = True
     here.observer.bad["Reader"] = 1.0
-    step(monitor, 400)
+    later(monitor, 400)
     assert "records" in keys(here)
     assert list((here.stack.work / "out").glob("*.md")), "the report still goes to its folder"
     here.store.down = False
@@ -438,7 +438,7 @@ def test_a_report_every_five_minutes_with_the_baseline_beside_each_figure(here: 
     monitor.baselines = lambda: {"Reader": measured}
     monitor._refresh()
     here.observer.bad["Reader"] = 0.01
-    step(monitor, 601)
+    later(monitor, 600)
     written = sorted((here.stack.work / "out").glob("*.md"))
     assert len(written) == 2
     golden = Path(__file__).parent / "golden" / "health.md"
@@ -454,7 +454,7 @@ def test_a_report_every_five_minutes_with_the_baseline_beside_each_figure(here: 
 
 def test_a_fresh_stack_is_watched_in_peace(here: World) -> None:
     monitor = monitor_of(here)
-    step(monitor, 400)
+    later(monitor, 400)
     assert here.store.documents.keys() == {path for path in here.store.documents if "-health-" in path}
     assert keys(here) == []
 
