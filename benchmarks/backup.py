@@ -46,6 +46,8 @@ from tests.backup import shapes
 
 ROUNDS = 3
 WALK_S = 5.0
+SLICE = 2_000
+"""Documents the peer restores: at its pace the rest would only cost time."""
 _BATCH: Any = _firestore.BatchWriteRequest.pb()
 #: figure -> what is to be reached
 TARGETS = {
@@ -153,7 +155,7 @@ def peer_restore(database: Database, file: Path) -> None:
 
     client = firestore.Client(project=database.project)
     bulk = client.bulk_writer()
-    for line in file.read_text().splitlines():
+    for line in file.read_text().splitlines()[:SLICE]:
         row = json.loads(line)
         try:
             bulk.set(client.document(row["path"]), row["data"])
@@ -194,7 +196,9 @@ def measure(host: str, count: int) -> dict[str, Any]:
     facts["equal"] = fidelity(source, target)
     rate = {name: count / statistics.median(each) for name, each in times.items()}
     rate["peer, walking"] = peer_snapshot(source.database, folder / "walk.jsonl", walk=True)[1]
-    rate["peer restore"] = facts["found"] / timed(lambda: peer_restore(Database("bench-peer"), folder / "flat.jsonl"))
+    rate["peer restore"] = min(SLICE, facts["found"]) / timed(
+        lambda: peer_restore(Database("bench-peer"), folder / "flat.jsonl")
+    )
     shutil.rmtree(folder)
     return {**facts, "rate": rate}
 
