@@ -101,4 +101,5 @@ def _one(service: str, window: Window | None, baseline: Baseline | None, q: floa
 
 
 def _above(one: Estimate | None, other: Estimate | None) -> bool:
-    return one is not None and other is not None and one.low > other.high
+    """Whether the bounds do not overlap; a bucket's lower bound does not belong to it, so they may touch."""
+    return one is not None and other is not None and one.low >= other.high
