@@ -36,14 +36,14 @@ class HttpApplication:
 
     def perform(self, service: str, action: str, facts: Mapping[str, Any]) -> Mapping[str, Any]:
         import httpx
-        from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
+        from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential, wait_random
 
         if self.hooks.url is None:
             return {"performed": False, "why": "causeway:hooks has no url; nothing was asked of the application"}
         url = Template(self.hooks.url).safe_substitute(service=service, action=action)
         retrying = Retrying(
             stop=stop_after_attempt(4),
-            wait=wait_exponential_jitter(initial=0.2, max=5),
+            wait=wait_exponential(multiplier=0.2, max=5) + wait_random(0, 1),
             retry=retry_if_exception_type((httpx.TransportError, httpx.HTTPStatusError)),
             sleep=self.sleep,
             reraise=True,

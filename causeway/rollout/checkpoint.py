@@ -16,11 +16,11 @@ def phase_end(stack: Stack, place: Place, verdict: Verdict) -> Verdict:
 
 
 def _findings(stack: Stack, place: Place) -> Iterator[Reason]:
-    following = stack.config.plan.next(place.position)
-    missing = stack.gate.certificate.blocked(following.name) if following else ()
-    yield _reason(not missing, "evidence", "evidence of the next phase is fresh", "; ".join(str(m) for m in missing))
-    override = stack.control().override_why
-    yield _reason(not override, "override", "no override stands", f"an override stands: {override}")
+    missing = _unproven(stack, place)
+    yield _reason(not missing, "evidence", "evidence of the next phase is fresh", "; ".join(missing))
+    control = stack.control()
+    standing = f"an override stands: {control.override_why}"
+    yield _reason(not control.override, "override", "no override stands", standing)
     try:
         drift = stack.engine.drift().changed
         yield _reason(not drift, "drift", "the cloud is as the stack says", f"{drift} resources have drifted")
@@ -28,6 +28,14 @@ def _findings(stack: Stack, place: Place) -> Iterator[Reason]:
         yield _reason(False, "drift", "", f"drift cannot be known: {error.fact}")
     yield _state_kept(stack, place)
     yield _measured(stack, place)
+
+
+def _unproven(stack: Stack, place: Place) -> list[str]:
+    """What the next phase would expose without evidence, at any of its positions: it could be begun but not ended."""
+    plan = stack.config.plan
+    following = plan.next(place.position)
+    ahead = [each for each in plan if following and each.phase == following.phase]
+    return list(dict.fromkeys(str(each) for at in ahead for each in stack.gate.certificate.blocked(at.name)))
 
 
 def _state_kept(stack: Stack, place: Place) -> Reason:
