@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -18,6 +17,7 @@ from causeway.report import backup_diagram, mermaid, story
 from causeway.report.certificate_section import certificate_section
 from causeway.report.comparison import Comparison, compare, to_optimise
 from causeway.report.html import Markup, document, element, join, table
+from causeway.report.story import when
 from causeway.report.weights_chart import chart
 from causeway.rollout.account import Account
 from causeway.rollout.journal import Record
@@ -48,18 +48,14 @@ def comparisons(config: Config, account: Account) -> list[Comparison]:
     return compare(config.matrix.services, account.windows, account.baselines, q)
 
 
-def when(at: datetime.datetime | None) -> str:
-    """A time as people read it, to the second, in UTC."""
-    return f"{at.astimezone(datetime.UTC):%Y-%m-%d %H:%M:%S}" if at else "–"
-
-
 # --- sections -----------------------------------------------------------------------------------------------------
 
 
 def _head(config: Config, certificate: Certificate, account: Account | None) -> Iterator[Markup]:
     here, plan = config.plan[config.position], config.plan
     yield element("h1", f"{config.stack} at {config.position}")
-    yield element("p", "A migration from legacy to packages, service by service.", class_="soft")
+    about = story.sentence(account.records) if account else "The plan of a migration from legacy to packages."
+    yield element("p", about, class_="soft")
     tone = {"safe": "good", "unknown": "warn", "unsafe": "bad"}[certificate.status]
     facts = [
         _fact("position", f"{here.index + 1} of {len(plan.positions)}", f"phase {here.phase}"),
@@ -102,7 +98,7 @@ def _alarms(config: Config, account: Account | None) -> Iterator[str]:
 def _plan(config: Config) -> Iterator[Markup]:
     yield element("h2", "The plan")
     caps = dict(config.hold.effective(config.matrix))
-    legend = "Each lane is a service; its height is the share of users on the package. The line marks the position."
+    legend = "Each lane is a service, as high as its share of users on the package; what lies ahead is faded."
     caption = element("figcaption", legend)
     yield element("figure", chart(config.plan, config.position, caps), caption, class_="chart")
     here = config.plan[config.position].index

@@ -37,6 +37,23 @@ class Criterion:
     held: bool | None
 
 
+def sentence(records: Sequence[Record]) -> str:
+    """The whole story in a line."""
+    if not records:
+        return "Nothing has moved yet."
+    back = len(rollbacks(records))
+    told = f"{len(records)} moves since {when(records[0].began)} UTC, {back or 'none'} of them took traffic back."
+    last = records[-1]
+    if last.there.position == LAST and last.state is State.DONE:
+        told += f" Over since {when(_moved_at(last))} UTC: every user is on the packages, and legacy is retired."
+    return told
+
+
+def when(at: datetime.datetime | None) -> str:
+    """A time as people read it, to the second, in UTC."""
+    return f"{at.astimezone(datetime.UTC):%Y-%m-%d %H:%M:%S}" if at else "–"
+
+
 def courses(plan: Plan, records: Sequence[Record]) -> list[Course]:
     """The way of every service, from the records of a journal, oldest first."""
     weights = dict.fromkeys(plan.matrix.services, 0)
@@ -113,7 +130,8 @@ def _ready(records: Sequence[Record]) -> Criterion:
     name = f"rollback within {READY_S:g} s: from trigger to traffic moved, the longest"
     if not took:
         return Criterion(name, "no traffic went back", None)
-    return Criterion(name, f"{max(took):.1f} s of {len(took)}", max(took) <= READY_S)
+    count = f"{len(took)} rollback" + ("s" if len(took) > 1 else "")
+    return Criterion(name, f"{max(took):.1f} s in {count}", max(took) <= READY_S)
 
 
 def _repeatable(records: Sequence[Record]) -> Criterion:

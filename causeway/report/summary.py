@@ -9,7 +9,8 @@ from causeway.model.certificate import Certificate
 from causeway.report import backup_diagram, matrix_table, mermaid, story
 from causeway.report.comparison import to_optimise
 from causeway.report.escape import markdown
-from causeway.report.page import between, comparisons, when
+from causeway.report.page import between, comparisons
+from causeway.report.story import when
 from causeway.rollout.account import Account
 
 _BAR = 10
@@ -38,6 +39,7 @@ def _head(config: Config, account: Account | None) -> Iterator[str]:
     if config.hold:
         yield f"**Open breakers: {markdown(str(config.hold))}.**"
     if account is not None:
+        yield story.sentence(account.records)
         for name, why in account.missing.items():
             yield f"{name} could not be read: {markdown(why)}"
     yield ""

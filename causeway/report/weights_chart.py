@@ -16,7 +16,10 @@ _ALL = 100
 
 
 def chart(plan: Plan, here: str, caps: dict[str, int]) -> Markup:
-    """The plan, the position where the stack stands, and the caps of open breakers (service -> percent)."""
+    """The plan, the position where the stack stands, and the caps of open breakers (service -> percent).
+
+    What lies ahead of the position is faded.
+    """
     lanes = list(plan.matrix.services)
     column = _WIDTH / len(plan.positions)
     height = _HEAD + len(lanes) * (_LANE + _GAP)
@@ -25,6 +28,9 @@ def chart(plan: Plan, here: str, caps: dict[str, int]) -> Markup:
         "svg",
         *_phases(plan, column, height),
         *(_lane(plan, name, index, column) for index, name in enumerate(lanes)),
+        element(
+            "rect", class_="ahead", x=_n(reached), y=_HEAD, width=_n(_LABEL + _WIDTH - reached), height=height - _HEAD
+        ),
         *(_cap(name, index, caps[name], reached) for index, name in enumerate(lanes) if name in caps),
         element("line", class_="here", x1=_n(reached), x2=_n(reached), y1=_HEAD - 4, y2=height),
         viewBox=f"0 0 {_LABEL + _WIDTH + 8} {height}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from causeway.model.hold import Hold
 from causeway.model.moves import Direction
-from causeway.report.story import courses, criteria
+from causeway.report.story import courses, criteria, sentence
 from tests.report.accounts import after, config, record, records
 
 
@@ -40,7 +40,7 @@ def test_criteria_say_what_was_measured_and_nothing_else() -> None:
         "performance parity": ("4 of 4", True),
         "data integrity": ("4 of 4", True),
         "identical behaviour": ("0 of 0", None),
-        "rollback within 120 s": ("0.3 s of 1", True),
+        "rollback within 120 s": ("0.3 s in 1 rollback", True),
         "rollbacks that led to exactly the inputs kept before": ("1 of 1", True),
     }
 
@@ -50,3 +50,12 @@ def test_a_rollback_that_took_too_long_is_not_held() -> None:
     held = {each.name.split(":")[0]: each.held for each in criteria((slow,))}
     assert held["rollback within 120 s"] is False
     assert held["rollbacks that led to exactly the inputs kept before"] is False
+
+
+def test_the_whole_story_in_a_line() -> None:
+    assert sentence(()) == "Nothing has moved yet."
+    assert sentence(records()) == "6 moves since 2025-08-25 12:00:00 UTC, 1 of them took traffic back."
+    end = record(7, "deprecation/retire-legacy", 70)
+    assert sentence((*records(), end)).endswith(
+        "Over since 2025-08-25 13:10:00 UTC: every user is on the packages, and legacy is retired."
+    )
