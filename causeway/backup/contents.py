@@ -8,7 +8,7 @@ from typing import Any
 from google.cloud.firestore_v1.types import write as _write
 
 from causeway.backup.catalogue import Catalogue, Kept, Live
-from causeway.backup.documents import DOCUMENT, digest_of, relative_path, updated_micros
+from causeway.backup.documents import CONTROL, DOCUMENT, digest_of, relative_path, updated_micros
 from causeway.backup.records import Kind, Record
 
 _DELETE: Any = _write.DocumentDelete.pb()
@@ -16,6 +16,8 @@ _DELETE: Any = _write.DocumentDelete.pb()
 Progress = Callable[[int], None]
 """Told how many more documents are done."""
 _EVERY = 250
+#: Neither restored nor taken for extra: a restore that removed a running stream's sentinel would stop the stream.
+_OWN = f"{CONTROL}/"
 
 
 def quiet(_: int) -> None:
@@ -40,7 +42,8 @@ def load(
 
     `expected` gives a document's digest from its record and parsed message, where it is not the archived one.
     """
-    catalogue.keep(_kept(place, record, expected) for place, record in enumerate(records))
+    kept = (_kept(place, record, expected) for place, record in enumerate(records))
+    catalogue.keep(each for each in kept if not each[0].startswith(_OWN))
 
 
 def _kept(place: int, record: Record, expected: Callable[[Record, Any], bytes]) -> Kept:
@@ -52,7 +55,7 @@ def _kept(place: int, record: Record, expected: Callable[[Record, Any], bytes]) 
 
 def observe(catalogue: Catalogue, documents: Iterable[bytes]) -> None:
     """Take what a database holds, documents as read."""
-    catalogue.observe(_live(document) for document in documents)
+    catalogue.observe(each for each in map(_live, documents) if not each[0].startswith(_OWN))
 
 
 def _live(document: bytes) -> Live:
@@ -63,7 +66,7 @@ def _live(document: bytes) -> Live:
 
 def observe_names(catalogue: Catalogue, documents: Iterable[bytes]) -> None:
     """Take what a database holds, names and update times only."""
-    catalogue.observe(_named(document) for document in documents)
+    catalogue.observe(each for each in map(_named, documents) if not each[0].startswith(_OWN))
 
 
 def _named(document: bytes) -> Live:

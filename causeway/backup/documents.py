@@ -17,6 +17,10 @@ DOCUMENT: Any = _document.Document.pb()
 """The protobuf class itself; the wrapper around it costs ten times as much."""
 
 
+CONTROL = "causeway_stream"
+"""The collection of a stream's sentinel and heartbeat, in the database that is backed up; nobody's data."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Database:
     """A Firestore database: `projects/{project}/databases/{database}`."""

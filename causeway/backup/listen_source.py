@@ -10,8 +10,9 @@ import grpc
 from google.cloud.firestore_v1.types import firestore as _firestore
 
 from causeway.backup.connection import Connection
+from causeway.backup.documents import CONTROL
 from causeway.backup.listen import CommitRule, Relisten, decode
-from causeway.backup.stream_block import CONTROL, Block, Known
+from causeway.backup.stream_block import Block, Known
 from causeway.errors import Unreachable
 
 _REQUEST: Any = _firestore.ListenRequest.pb()

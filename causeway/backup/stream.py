@@ -17,11 +17,12 @@ from pathlib import Path
 
 from causeway.backup.archive import Archive
 from causeway.backup.connection import Connection
+from causeway.backup.documents import CONTROL
 from causeway.backup.listen import Relisten
 from causeway.backup.listen_source import Listener
 from causeway.backup.poll import poll
 from causeway.backup.queries import server_time
-from causeway.backup.stream_block import CONTROL, Selection
+from causeway.backup.stream_block import Selection
 from causeway.backup.stream_guard import Refused, Sentinel, beat, confirm, plant
 from causeway.backup.stream_keeper import Keeper
 from causeway.backup.stream_log import StreamLog

@@ -7,10 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from causeway.backup.documents import collection_group, relative_path
-
-CONTROL = "causeway_stream"
-"""The collection of the sentinel and the heartbeat, in the database that is backed up; never in an archive."""
+from causeway.backup.documents import CONTROL, collection_group, relative_path
 
 _DOUBTED = -1
 

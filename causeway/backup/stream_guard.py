@@ -22,7 +22,8 @@ from google.cloud.firestore_v1.types import firestore as _firestore
 
 from causeway.backup import times
 from causeway.backup.connection import Connection
-from causeway.backup.stream_block import CONTROL, Block, Known
+from causeway.backup.documents import CONTROL
+from causeway.backup.stream_block import Block, Known
 from causeway.errors import IntegrityError, Unreachable
 
 _COMMIT: Any = _firestore.CommitRequest.pb()

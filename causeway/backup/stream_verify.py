@@ -8,10 +8,10 @@ from datetime import datetime
 
 from causeway.backup import queries
 from causeway.backup.connection import Connection
-from causeway.backup.documents import DOCUMENT, digest_of
+from causeway.backup.documents import CONTROL, DOCUMENT, digest_of
 from causeway.backup.ranges import of_collections
 from causeway.backup.records import Record
-from causeway.backup.stream_block import CONTROL, Selection, group_of
+from causeway.backup.stream_block import Selection, group_of
 from causeway.backup.stream_log import name_and_time
 
 Miscounts = Mapping[str, tuple[int, int]]

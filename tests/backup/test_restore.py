@@ -10,6 +10,7 @@ import pytest
 from causeway.backup import times
 from causeway.backup.archive import Archive
 from causeway.backup.connection import Connection
+from causeway.backup.documents import CONTROL, DOCUMENT
 from causeway.backup.history import find
 from causeway.backup.ramp import Ramp, rate, unlimited
 from causeway.backup.restore import Restore
@@ -209,3 +210,13 @@ def test_the_rate_follows_the_rule_for_a_cold_database() -> None:
     for _ in range(600):
         ramp.wait(500)
     assert round(clock) == 499  # 150,000 take 300 s at 500/s, as many again 200 s at 750/s; the last starts before
+
+
+def test_a_running_stream_keeps_its_sentinel(archive: Archive, source: Connection, connect: Connect) -> None:
+    """Prevents: a restore over the live source deletes the stream's sentinel as extra, and the stream refuses."""
+    take(archive, source)
+    target = connect()
+    shapes.write(target, [DOCUMENT(name=f"{target.database.root}/{CONTROL}/nonce")])
+    with Restore(archive, find(archive)[0], target, replace_newer=True) as work:
+        assert work.apply(work.plan(), wait=unlimited, sleep=no_sleep).equal
+    assert f"{CONTROL}/nonce" in contents(target)
