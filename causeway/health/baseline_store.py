@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from google.cloud.firestore import Client
 
 COLLECTION = "performance_baselines"
+_TIMEOUT_S = 10.0
 
 
 def save_baseline(client: Client, stack: str, baseline: Baseline) -> str:
@@ -35,10 +36,9 @@ def load_baselines(client: Client, stack: str) -> dict[str, Baseline]:
 
     latest: dict[str, Baseline] = {}
     with _reachable():
-        found = [
-            (each.id, each.to_dict() or {})
-            for each in client.collection(COLLECTION).where(filter=FieldFilter("stack", "==", stack)).stream()
-        ]
+        query = client.collection(COLLECTION).where(filter=FieldFilter("stack", "==", stack))
+        # Left alone, the library tries for five minutes before it says that nobody answers.
+        found = [(each.id, each.to_dict() or {}) for each in query.stream(timeout=_TIMEOUT_S, retry=None)]
     for name, document in found:
         baseline = _parsed(name, document)
         if baseline.service not in latest or latest[baseline.service].until < baseline.until:

@@ -120,7 +120,7 @@ def lease(stack: Stack, *, force: bool = False, yields: bool = False) -> Iterato
 @contextmanager
 def open_runner(stack: Stack) -> Iterator[Runner]:
     """A runner under the stack's lease."""
-    with open_checker(stack) as checker, lease(stack) as (journal, heartbeat):
+    with lease(stack) as (journal, heartbeat), open_checker(stack) as checker:
         yield Runner(stack, journal, heartbeat, checker)
 
 
