@@ -128,7 +128,9 @@ def test_edits_behind_the_stack_are_drift(halfway: Small) -> None:
     assert halfway.causeway("drift").returncode == Exit.OK
     flags = halfway.client().document(f"flags/{STACK}")
     applied = flags.get().to_dict()
-    flags.update({"definition": applied["definition"].replace('["package",100]', '["package",75]')})
+    flags.update(
+        {"definition": applied["definition"].replace('["package",100],["legacy",0]', '["package",75],["legacy",25]')}
+    )
     edited = halfway.causeway("drift")
     flags.set(applied)
     assert edited.returncode == Exit.DRIFT, words(edited)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import random
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,44 +13,10 @@ import pytest
 from causeway.model.plan import LAST
 from standin.environment import Environment
 from tests.e2e.laws import lawful
-from tests.e2e.small import STACK, Small, small
+from tests.e2e.operator_process import Operator
+from tests.e2e.small import Small, small
 
 pytestmark = pytest.mark.e2e
-
-WALKER = Path(__file__).parent / "walker.py"
-#: Clocks of the operators, in minutes.
-SKEWS = (-10.0, 0.0, 10.0)
-
-
-class Operator:
-    """A process that takes orders."""
-
-    def __init__(self, stack: Small, number: int) -> None:
-        command = [sys.executable, str(WALKER), STACK, str(SKEWS[number % len(SKEWS)]), "0"]
-        self._process = subprocess.Popen(
-            command,
-            cwd=stack.directory,
-            env=stack.process_variables(CAUSEWAY_USER=f"operator-{number}"),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        self.answer()
-
-    def order(self, **order: Any) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(order) + "\n")
-        self._process.stdin.flush()
-
-    def answer(self) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        found: dict[str, Any] = json.loads(self._process.stdout.readline())
-        return found
-
-    def stop(self) -> None:
-        self._process.kill()
-        self._process.communicate()
 
 
 @contextmanager
@@ -71,14 +34,8 @@ def operators(stack: Small, count: int) -> Iterator[list[Operator]]:
 def stack(tmp_path: Path, emulator: str) -> Iterator[Small]:
     """A small stack without Pulumi: what applies it is the engine that its operators bring."""
     with small(tmp_path, Environment(tmp_path / "environment", emulator).make()) as made:
-        baselines(made)
+        made.measure()
         yield made
-
-
-def baselines(stack: Small) -> None:
-    """Legacy's figures, as `causeway baseline record` leaves them."""
-    done = stack.causeway("baseline", "record")
-    assert done.returncode == 0, done.stderr
 
 
 def together(chosen: Sequence[Operator], **order: Any) -> list[dict[str, Any]]:
