@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,3 +56,4 @@ def monitor(stack: str | None, once: bool, listen: str, commit: bool, as_json: b
         watch(opened, markdown, _REPORTS, listen)
     except KeyboardInterrupt:
         click.echo("stopped", err=True)
+        gc.freeze()  # else the interpreter takes longer to clear Google's libraries away than all of this took to stop

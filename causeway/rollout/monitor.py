@@ -33,7 +33,7 @@ from causeway.rollout.monitor_config import ConfigWatch
 from causeway.rollout.monitor_duty import Duty, Scene, can_go_back
 from causeway.rollout.monitor_pulse import Pulse
 from causeway.rollout.monitor_reports import Reports
-from causeway.rollout.monitor_server import serving
+from causeway.rollout.monitor_server import address, serving
 from causeway.rollout.monitor_watch import Watch, harmed
 from causeway.rollout.opening import lease, open_checker
 from causeway.rollout.runner import RolledBack, Runner
@@ -92,6 +92,7 @@ class Monitor:
     baselines: Callable[[], Mapping[str, Baseline]] = dict
     soaks: bool = True
     us: str = field(default_factory=whoami)
+    looks: int = field(default=0, init=False)
     did: list[str] = field(default_factory=list, init=False)
     alarms: Alarms = field(init=False)
     watch: Watch = field(init=False)
@@ -145,6 +146,7 @@ class Monitor:
     def look(self, weights: Mapping[str, int]) -> Look:
         """A look that reports and the monitor's own metrics see as well; what its soaks observe by."""
         look = self.observer.look(weights)
+        self.looks += 1
         look = replace(look, baselines=self._baselines) if self._baselines else look
         self._blind = self._blind + 1 if blind(look) else 0
         self.reports.add(look)
@@ -157,6 +159,7 @@ class Monitor:
         return alive, {
             "stack": self.stack.name,
             "alive": alive,
+            "looks": self.looks,
             "position": str(served.place) if served else None,
             "weights": dict(served.weights) if served else {},
             "moved_by": self.scene.mover(self.us) if self.scene else None,
@@ -201,17 +204,19 @@ class Monitor:
             return
         if scene.silent:
             self._now.append(wrong.silent_holder(scene.silent))
+        mover = scene.mover(self.us)
+        if scene.control.maintenance and not mover:
+            self._now.append(wrong.frozen(scene.control.maintenance))
         if verdict is not None and harmed(verdict):
-            mover = scene.mover(self.us)
             if mover:
-                self.stack.say("harm", f"{verdict.decisive[0].text}; {mover} moves this stack and decides")
                 self._now.append(wrong.harm_with_a_mover(verdict, mover))
             elif scene.served and any(scene.served.weights.values()) and not can_go_back(scene.served):
                 self._now.append(wrong.harm_without_legacy(verdict))
 
     def _settle(self) -> None:
         """Alerts, the report if it is time, and a sign of life."""
-        self.alarms.update(self._now)
+        for begun in self.alarms.update(self._now):
+            self.stack.say("wrong", f"{begun.happened}. {begun.done}")
         if self.reports.due:
             self._refresh()
             self._report()
@@ -259,7 +264,6 @@ class Monitor:
             trouble = wrong.undone(duty, error)
             attempts.failed(clock.monotonic(), trouble)
             self._now.append(trouble)
-            self.stack.say("failed", trouble.happened)
         else:
             self._attempts = _Attempts(Duty.WATCH)
 
@@ -373,13 +377,14 @@ def open_monitor(stack: Stack, render: Callable[[HealthReport], str], folder: Pa
 
 def watch(open_stack: Callable[[], Stack], render: Callable[[HealthReport], str], folder: Path, listen: str) -> None:
     """Watches until it is interrupted; begins anew where config says something else than before."""
+    address(listen)  # a mistake there is found before anything is opened
     while True:
         stack = open_stack()
         with (
             open_monitor(stack, render, folder) as monitor,
-            serving(listen, monitor.exposition.page, monitor.health) as address,
+            serving(listen, monitor.exposition.page, monitor.health) as served_at,
             Pulse(stack, monitor.alive),
         ):
-            stack.say("watching", f"{stack.name}: http://{address}/metrics and /healthz")
+            stack.say("watching", f"{stack.name}: http://{served_at}/metrics and /healthz")
             monitor.run(ConfigWatch(stack).changed)
             stack.say("watching", "config has changed; beginning anew with it")

@@ -40,9 +40,10 @@ class Alarms:
     monotonic: Callable[[], float]
     _raised: dict[str, _Raised] = field(default_factory=dict, init=False)
 
-    def update(self, conditions: Iterable[Condition]) -> None:
-        """Compares with the round before: what is new or still there, and what is over."""
+    def update(self, conditions: Iterable[Condition]) -> list[Condition]:
+        """Compares with the round before: what is new or still there, and what is over. Returns what is new."""
         now, current = self.monotonic(), {each.key: each for each in conditions}
+        new = [each for key, each in current.items() if key not in self._raised]
         for key in self._raised.keys() - current.keys():
             self._over(self._raised.pop(key))
         for key, condition in current.items():
@@ -52,6 +53,7 @@ class Alarms:
             if lasted and (raised.told is None or now - raised.told >= REMIND):
                 raised.told = now
                 self._send(condition)
+        return new
 
     @property
     def present(self) -> list[Condition]:

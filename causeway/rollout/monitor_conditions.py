@@ -83,6 +83,18 @@ def silent_holder(holder: str) -> Condition:
     )
 
 
+def frozen(maintenance: str) -> Condition:
+    """Writes are frozen and nobody is at it: a restore has died, or what it restored does not read back equal."""
+    return Condition(
+        "frozen",
+        Severity.CRITICAL,
+        f"writes are frozen and nobody moves this stack: {maintenance}",
+        "Nothing: data that is half restored is a person's decision.",
+        "`causeway rollback --level 4` again resumes the restore.",
+        OUTAGE,
+    )
+
+
 def stale_baselines(found: Iterable[Baseline], now: datetime.datetime, max_age: float) -> Iterator[Condition]:
     """Baselines that no longer count."""
     for each in found:

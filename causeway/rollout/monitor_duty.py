@@ -75,8 +75,8 @@ def read(stack: Stack) -> Scene:
 
 
 def due(scene: Scene, us: str, *, harmed: bool) -> Duty:
-    """The one duty that comes first. While somebody alive moves the stack there is none."""
-    if scene.mover(us) or scene.applied is None or scene.served is None:
+    """The one duty that comes first. While somebody alive moves the stack, or data is being restored, there is none."""
+    if scene.mover(us) or scene.control.maintenance or scene.applied is None or scene.served is None:
         return Duty.WATCH
     if harmed and can_go_back(scene.served):
         return Duty.ROLL_BACK

@@ -45,7 +45,7 @@ def serving(listen: str, page: Callable[[], bytes], health: Health) -> Iterator[
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
             pass
 
-    host, port = _address(listen)
+    host, port = address(listen)
     try:
         server = ThreadingHTTPServer((host, port), Handler)
     except (OSError, OverflowError) as error:
@@ -64,7 +64,8 @@ def serving(listen: str, page: Callable[[], bytes], health: Health) -> Iterator[
         server.server_close()
 
 
-def _address(listen: str) -> tuple[str, int]:
+def address(listen: str) -> tuple[str, int]:
+    """HOST:PORT in its parts. Raises ConfigError for anything else."""
     host, _, port = listen.rpartition(":")
     if not host or not port.isdigit():
         raise ConfigError(

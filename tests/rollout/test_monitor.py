@@ -82,7 +82,7 @@ def test_harm_with_a_living_runner_is_told_and_left_to_it(here: World) -> None:
         step(monitor, 1)
     assert here.served("Reader") == 50
     assert here.stack.control().fence == runner.fence
-    assert [event.kind for event in here.told if event.kind == "harm"]
+    assert any("anna@desk:1 holds the lease" in event.text for event in here.told)
     assert "harm-moved" not in keys(here), "it has time to react"
     for _ in range(20):
         runner.commit()
@@ -178,6 +178,23 @@ def test_legacy_that_is_down_holds_the_traffic_and_is_asked_again(here: World) -
     here.application.legacy_down.clear()
     step(monitor, 30)
     assert here.served("Reader") == 0
+
+
+def test_a_restore_that_died_is_left_to_a_person(here: World) -> None:
+    """Prevents: traffic is opened on data that is half restored."""
+    from causeway.rollout import rollback
+
+    walked(here, "low/Reader/50")
+    lease = controls.acquire(here.store, "test", "eve@desk:9")
+    rollback.send_back(here.stack, Journal(lease, here.time.now), rollback.Request(4, "lost data"))
+    lease.commit(maintenance="level 4: data is being restored")
+    here.time.sleep(controls.LEASE + 1)
+    ups = len(here.engine.ups)
+    monitor = monitor_of(here)
+    later(monitor, 90)
+    assert here.stack.control().override is not None
+    assert len(here.engine.ups) == ups
+    assert "frozen" in keys(here)
 
 
 # --- outages ---------------------------------------------------------------------------------------------------------
