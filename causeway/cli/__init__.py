@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import json
 import os
 import sys
-from typing import Any
+from typing import NoReturn
 
 import click
 
 from causeway.errors import CausewayError, Exit
 
+#: What a shell says of a process that Ctrl-C has ended.
+_INTERRUPTED = 130
 #: command -> (where it is defined, its line in the list of commands)
 COMMANDS = {
     "check": (
@@ -68,16 +71,19 @@ def cli() -> None:
 def main(arguments: list[str] | None = None) -> None:
     """The entry point: runs a command and turns every failure into one message and a documented exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    fail = functools.partial(_fail, as_json="--json" in arguments)
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # gRPC's own log lines are no message to a user
     try:
         sys.exit(cli.main(arguments, prog_name="causeway", standalone_mode=False) or Exit.OK)
     except CausewayError as error:
-        _fail(error.as_dict() if "--json" in arguments else None, str(error), error.code)
+        fail(error.as_dict(), str(error), error.code)
     except click.ClickException as error:
+        if "--json" in arguments:
+            fail(_facts(error, error.format_message(), Exit.USAGE), error.format_message(), Exit.USAGE)
         error.show()
         sys.exit(Exit.USAGE)
-    except (click.Abort, KeyboardInterrupt):
-        _fail(None, "stopped", 130)
+    except (click.Abort, KeyboardInterrupt) as error:
+        fail(_facts(error, "stopped", _INTERRUPTED), "stopped", _INTERRUPTED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read has enough
         sys.exit(Exit.OK)
@@ -85,11 +91,16 @@ def main(arguments: list[str] | None = None) -> None:
         if os.environ.get("CAUSEWAY_DEBUG"):
             raise
         message = f"unexpected {type(error).__name__}: {error}. Set CAUSEWAY_DEBUG=1 to see where, and report it."
-        _fail({"error": type(error).__name__, "fact": str(error), "exit_code": 1}, message, Exit.FAILED)
+        fail(_facts(error, str(error), Exit.FAILED), message, Exit.FAILED)
 
 
-def _fail(facts: dict[str, Any] | None, message: str, code: int) -> None:
-    if facts is not None and "--json" in sys.argv:
+def _facts(error: BaseException, fact: str, code: int) -> dict[str, object]:
+    """Any failure in the shape of `CausewayError.as_dict`."""
+    return {"error": type(error).__name__, "fact": fact, "consequence": "", "remedy": "", "exit_code": int(code)}
+
+
+def _fail(facts: dict[str, object], message: str, code: int, *, as_json: bool) -> NoReturn:
+    if as_json:
         click.echo(json.dumps(facts, ensure_ascii=False))
     click.echo(f"{click.style('causeway:', fg='red', bold=True)} {message}", err=True)
     sys.exit(code)

@@ -80,7 +80,10 @@ def cohort(stack: str | None, config_file: Path | None, position: str | None, ke
 
     config = config_of(stack, config_file)
     weights = flag_set(config, Place(position or config.position, config.hold))
-    users = [line.rstrip("\r\n") for line in keys]
+    try:
+        users = [line.rstrip("\r\n") for line in keys]
+    except UnicodeDecodeError:
+        raise click.UsageError(f"{keys.name} is not text in UTF-8, so its keys are not known.") from None
     found = {
         user: [name for name in config.matrix.services if flags.evaluate(weights, name, user) is Version.PACKAGE]
         for user in users
