@@ -9,8 +9,8 @@ from causeway.model.moves import Place
 from causeway.rollout import journal as journals
 from causeway.rollout.control import Control
 from causeway.rollout.desired import flag_set, standing
-from causeway.rollout.gate import unjudged
 from causeway.rollout.stack import Stack
+from causeway.rollout.store import Document
 
 
 def gather(stack: Stack) -> dict[str, Any]:
@@ -34,7 +34,7 @@ def gather(stack: Stack) -> dict[str, Any]:
         "phase": plan[here.position].phase if here and here.position in plan else None,
         "hold": here.hold.entries() if here else [],
         "weights": dict(served.weights) if served else {},
-        "judged": (unjudged(records, here) or "good") if here else None,
+        "judged": (stack.gate.unjudged(records, here) or "good") if here else None,
         "next": following.name if following else None,
         "lease": {
             "holder": control.holder or None,
@@ -57,16 +57,15 @@ def drift(stack: Stack) -> dict[str, Any]:
     export = stack.engine.export()
     recorded = stack.standing(export)
     document = stack.store.read(f"flags/{stack.name}")
-    live = standing(document.values["definition"]) if document else None
     control = stack.control()
     if control.override:
         lines.append(f"an override stands: {control.override_why}")
     if recorded is None:
         lines.append("the stack has applied nothing yet")
-    elif live is None:
+    elif document is None:
         lines.append(f"flags/{stack.name} is gone; the stack says {recorded.place}")
     else:
-        lines += _flag_drift(stack, recorded.place)
+        lines += _flag_drift(stack, document, recorded.place)
         if recorded.place != Place(config.position, config.hold):
             lines.append(f"config says {Place(config.position, config.hold)}, the stack stands at {recorded.place}")
     lines += [f"{urn.rsplit('::', 1)[-1]} has an operation that never ended" for urn in export.pending]
@@ -78,14 +77,11 @@ def drift(stack: Stack) -> dict[str, Any]:
     return {"stack": stack.name, "drift": lines, "pulumi": changes}
 
 
-def _flag_drift(stack: Stack, place: Place) -> list[str]:
-    document = stack.store.read(f"flags/{stack.name}")
+def _flag_drift(stack: Stack, document: Document, place: Place) -> list[str]:
     try:
-        live = standing(document.values["definition"]) if document else None
+        live = standing(document.values["definition"])
     except (CausewayError, KeyError) as error:
         return [f"flags/{stack.name} cannot be read as a flag set: {error}"]
-    if live is None:
-        return []
     if place.position not in stack.config.plan:
         return [f"the stack stands at {place}, which this plan does not have"]
     wanted = {flag.service: flag.weight for flag in flag_set(stack.config, place).flags}
