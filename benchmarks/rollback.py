@@ -1,0 +1,201 @@
+"""How soon traffic is back on legacy in every process of the application, under load, and what is lost on the way.
+
+Levels 1 to 3 on the fast path (no Pulumi in the way), the automatic rollback of a package that fails all of its
+requests with scrapes of 5 s, and the settling of stack and config by the real engine (`causeway drill`).
+
+.venv/bin/python -m benchmarks.rollback [--quick]
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+
+from causeway import flags
+from causeway.model.moves import Place
+from causeway.rollout import rollback
+from causeway.rollout.desired import flag_set
+from causeway.rollout.journal import State
+from causeway.rollout.opening import lease, open_runner, open_stack
+from causeway.rollout.rollback import Request
+from causeway.rollout.runner import RolledBack
+from causeway.rollout.stack import Stack
+from causeway.rollout.store import Write
+from standin.direct import Direct
+from standin.stage import Stage, stage
+
+#: Seconds to traffic on legacy, p99 (automatic: p95), and to a settled stack.
+LIMITS = {1: 2.0, 2: 3.0, 3: 3.0}
+SETTLED_S, AUTOMATIC_S = 15.0, 15.0
+#: Where the rollbacks begin: a place in the second phase, so that level 2 and 3 differ.
+PLACE, SERVICE = "medium/CacheManager/50", "CacheManager"
+_PATIENCE_S = 60.0
+_LEVELS = ("--level", "1", "--level", "2", "--level", "3")
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The smallest value that at least this share does not exceed."""
+    ordered = sorted(values)
+    return ordered[max(0, -(-len(ordered) * round(share * 100) // 100) - 1)]
+
+
+class Readers:
+    """The processes of the application, asked what they obey."""
+
+    def __init__(self, urls: Sequence[str]) -> None:
+        self._clients = [httpx.Client(base_url=url, timeout=5) for url in urls]
+
+    def wait_for(self, weights: Mapping[str, int]) -> float:
+        """Until every process obeys these weights; the monotonic time at which that was so."""
+        deadline = time.monotonic() + _PATIENCE_S
+        while time.monotonic() < deadline:
+            if all(self._obeys(client, weights) for client in self._clients):
+                return time.monotonic()
+            time.sleep(0.01)
+        raise TimeoutError(f"not every process obeys {weights} after {_PATIENCE_S:.0f} s")
+
+    def break_package(self, service: str, error_rate: float) -> None:
+        for client in self._clients:
+            client.post("/faults", json={"service": service, "version": "package", "error_rate": error_rate})
+
+    def mend(self) -> None:
+        for client in self._clients:
+            client.delete("/faults")
+
+    @staticmethod
+    def _obeys(client: httpx.Client, weights: Mapping[str, int]) -> bool:
+        told = client.get("/healthz").json()
+        return bool(told["fresh"]) and all(told["weights"].get(name) == weight for name, weight in weights.items())
+
+
+def opened(made: Stage) -> Stack:
+    """The stack on the engine without Pulumi, as its file has it now."""
+    found = open_stack(made.stack, folder=made.project)
+    state = made.project.parent / "direct.json"
+    return replace(found, engine=Direct(found.file, state, found.store, found.clock))
+
+
+def put(made: Stage, place: Place) -> Stack:
+    """The stack at a place, without walking there: what is measured begins only now."""
+    stack = opened(made)
+    stack.write_place(place)
+    path, found = f"flags/{stack.name}", stack.store.read(f"flags/{stack.name}")
+    definition = flags.build(flag_set(stack.config, place))
+    stack.store.commit(
+        [Write(path, {"definition": definition, "position": place.position}, found.updated if found else None)]
+    )
+    stack = opened(made)
+    stack.engine.refresh()
+    return stack
+
+
+def fast(made: Stage, readers: Readers, level: int, rounds: int) -> list[float]:
+    """Seconds from trigger to legacy in every process, per round; the override is lifted again in between."""
+    stack = put(made, Place(PLACE))
+    before = dict(stack.config.plan.at(PLACE).weights)
+    taken = []
+    with lease(stack, force=True) as (journal, _):
+        for _ in range(rounds):
+            readers.wait_for(before)
+            began = time.monotonic()
+            record = rollback.send_back(stack, journal, Request(level, "benchmark", (SERVICE,) if level == 1 else ()))
+            after = stack.config.plan.at(record.there.position, record.there.hold).weights
+            taken.append(readers.wait_for(after) - began)
+            journal.advance(record, State.SUPERSEDED, "the next round", control={"override": None, "override_why": ""})
+    return taken
+
+
+def automatic(made: Stage, readers: Readers, rounds: int) -> list[float]:
+    """Seconds from the first failing request to legacy in every process, decided by the gates alone."""
+    draw = random.Random(1)
+    taken = []
+    for _ in range(rounds):
+        stack = put(made, Place(PLACE))
+        with open_runner(stack) as runner:
+            readers.wait_for(stack.config.plan.at(PLACE).weights)
+            moment: list[float] = []
+
+            def strike(moment: list[float] = moment, delay: float = draw.uniform(5.0, 10.0)) -> None:
+                time.sleep(delay)
+                moment.append(time.monotonic())
+                readers.break_package(SERVICE, 1.0)
+                moment.append(readers.wait_for({SERVICE: 0}))
+
+            thread = threading.Thread(target=strike)
+            thread.start()
+            try:
+                runner.soak_here(runner.resume() or Place(PLACE))
+            except RolledBack:
+                thread.join()
+            finally:
+                readers.mend()
+        taken.append(moment[1] - moment[0])
+    return taken
+
+
+@contextmanager
+def scraped_every(made: Stage, seconds: int) -> Iterator[None]:
+    """The stack file with other scrapes, and a soak that does not end before the fault."""
+    file = made.project / "stacks" / f"Pulumi.{made.stack}.yaml"
+    text = file.read_text()
+    made.set("every: 500ms", f"every: {seconds}s")
+    made.set("max_age: 3s", f"max_age: {3 * seconds}s")
+    made.set("soak: {interval: 1s, checks: 3,", f"soak: {{interval: {seconds}s, checks: 20,")
+    yield
+    file.write_text(text)
+
+
+def main() -> int:
+    """Print the figures beside their limits; 0 if all are met."""
+    quick = "--quick" in sys.argv
+    rounds = {1: 10 if quick else 100, 2: 5 if quick else 100, 3: 5 if quick else 100}
+    met = True
+    with (
+        tempfile.TemporaryDirectory(prefix="causeway-rollback-") as folder,
+        stage(Path(folder), rate=40.0, applications=2) as made,
+    ):
+        os.environ.update(made.environment.variables())
+        made.apply()
+        drilled = json.loads(made.type("causeway", "drill", "--here", "--json", "--stack", made.stack, *_LEVELS))
+        for each in drilled["levels"]:
+            met &= each["settled_s"] <= SETTLED_S and each["requests_lost"] == 0
+            print(
+                f"level {each['level']} as a whole: traffic moved in {each['traffic_moved_s']:.2f} s, settled in "
+                f"{each['settled_s']:.1f} s (limit {SETTLED_S:.0f} s), {each['requests_lost']} requests lost (limit 0)"
+            )
+        readers = Readers(made.urls)
+        for level, count in rounds.items():
+            taken = fast(made, readers, level, count)
+            met &= percentile(taken, 0.99) <= LIMITS[level]
+            print(
+                f"level {level}, {count} times: legacy in every process in {percentile(taken, 0.5):.2f} s (median), "
+                f"{percentile(taken, 0.99):.2f} s (p99, limit {LIMITS[level]:.0f} s)"
+            )
+        made.processes.stop("load")
+        lost = json.loads(made.report.read_text())["failed"]
+        met &= lost == 0
+        print(f"requests lost by the moves themselves: {lost} (limit 0)")
+        made.start_load(40.0)
+        with scraped_every(made, 5):
+            taken = automatic(made, readers, 2 if quick else 5)
+        met &= percentile(taken, 0.95) <= AUTOMATIC_S
+        print(
+            f"automatic, {len(taken)} times: all requests fail -> legacy in {percentile(taken, 0.5):.1f} s (median), "
+            f"{percentile(taken, 0.95):.1f} s (p95, limit {AUTOMATIC_S:.0f} s) with scrapes of 5 s"
+        )
+    return 0 if met else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
