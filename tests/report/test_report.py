@@ -78,6 +78,19 @@ def test_golden_backup_diagram() -> None:
     assert diagram(config()) == (GOLDEN / "backup.mmd").read_text()
 
 
+def test_any_name_stays_inside_its_label_in_the_backup_diagram() -> None:
+    """Every line has the shape of a line of the golden diagram, so no name can begin a statement of its own."""
+    made = config()
+    names = dataclasses.replace(made.backup.priorities[0], collections=(HOSTILE, 'x"] end'), every=HOSTILE)
+    hostile = dataclasses.replace(made.backup, priorities=(names, *made.backup.priorities[1:]), archive=HOSTILE)
+    lines = diagram(dataclasses.replace(made, backup=hostile)).splitlines()
+    assert len(lines) == len(diagram(made).splitlines())
+    label = r'[^"`;@\[\]]*?(#\d+;[^"`;@\[\]]*?)*'
+    node = rf'\w+(\["{label}"\]|\[\("{label}"\)\])?'
+    shape = re.compile(rf'flowchart LR| +(subgraph {node}|end|{node}|{node} (-->|-\.->)\|"{label}"\| {node})')
+    assert [line for line in lines if not shape.fullmatch(line)] == []
+
+
 def test_the_page_asks_nobody_for_anything() -> None:
     """Prevents a report that a team keeps from telling a third party who reads it, or from breaking without one."""
     text, seen = whole(account())
