@@ -49,7 +49,7 @@ class Gate:
                 found = controls.read(store, self.config.stack)
                 override = (found.override_why or "no reason given") if found.override else None
                 records = journals.history(store, self.config.stack)
-                unjudged = self._unjudged(records, present)
+                unjudged = self.unjudged(records, present)
             except CausewayError as error:
                 unreadable = error.fact
         return Circumstances(
@@ -81,11 +81,21 @@ class Gate:
         window = next((each for each in self.config.freeze if each.start <= now < each.end), None)
         return f"{window.why} (until {window.end:%Y-%m-%d %H:%M %Z})" if window else None
 
-    def _unjudged(self, records: list[Record], place: Place) -> str | None:
-        today = self.now().date()
-        if any(each.position == place.position and each.expires >= today for each in self.config.accepted_positions):
-            return None
-        return unjudged(records, place)
+    def unjudged(self, records: list[Record], place: Place) -> str | None:
+        """What a place lacks for going on: its verdict, unless it is accepted by name; its actions in any case."""
+        lacking, today = unjudged(records, place), self.now().date()
+        if not any(
+            each.position == place.position and each.expires >= today for each in self.config.accepted_positions
+        ):
+            return lacking
+        to_do = self.config.plan.performs(self.config.plan[place.position])
+        return "its actions are not done" if lacking and to_do and not _acted(records, place) else None
+
+
+def _acted(records: list[Record], place: Place) -> bool:
+    """Whether the actions of a place were done when the stack last came there."""
+    reached = next((each for each in records if each.reached), None)
+    return reached is not None and reached.there == place and any(e["state"] == State.ACTED for e in reached.history)
 
 
 def unjudged(records: list[Record], place: Place) -> str | None:

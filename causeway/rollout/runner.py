@@ -78,7 +78,8 @@ class Runner:
         if here is None:
             self.create()
             here = self._place()
-        self.soak_here(here)
+        if self.stack.gate.unjudged(journals.history(self.stack.store, self.stack.name), here) is not None:
+            self.soak_here(here)
         while plan[here.position].index < end.index:
             following = plan.next(here.position)
             assert following is not None

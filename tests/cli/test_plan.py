@@ -181,7 +181,8 @@ def test_a_matrix_whose_flag_set_no_document_could_hold_is_refused(causeway: Any
     names = [f"Service{number:05d}" for number in range(4000)]
     text = (
         "config:\n  causeway:position: infrastructure\n  causeway:seed: s\n  causeway:guardrails:\n"
-        "    error_rate: {warn: 0.02, roll_back: 0.05}\n    response_time: {quantile: 0.95, warn: 2.0, roll_back: 3.0}\n"
+        "    error_rate: {warn: 0.02, roll_back: 0.05}\n"
+        "    response_time: {quantile: 0.95, warn: 2.0, roll_back: 3.0}\n"
         "    throughput: {warn: 0.8, roll_back: 0.6}\n    availability: {warn: 0.999, roll_back: 0.99}\n"
         f"  causeway:phases: [{{name: low, services: [{', '.join(names)}]}}]\n  causeway:matrix:\n    services:\n"
     ) + "".join(f"      {name}: {{strategy: direct}}\n" for name in names)

@@ -8,16 +8,18 @@ from dataclasses import replace
 import pytest
 
 from causeway.config.records import AcceptedPosition, Freeze
-from causeway.errors import ConfigError, MoveRefused, Unreachable
+from causeway.errors import ConfigError, Held, MoveRefused, Unreachable
 from causeway.model.hold import Hold
 from causeway.model.matrix import L_P, P_L, P_P, Evidence, Interaction, Kind, Scope, Status
 from causeway.model.moves import Direction, Place, Standing
 from causeway.model.plan import build
 from causeway.model.verdict import Verdict
 from causeway.rollout import control as controls
+from causeway.rollout import journal as journals
 from causeway.rollout.desired import flag_set
 from causeway.rollout.gate import Gate
 from causeway.rollout.journal import Journal, State
+from tests.rollout.conftest import runner_of
 from tests.rollout.fakes import T0, World
 
 LOW = Place("low/Reader/50")
@@ -134,6 +136,38 @@ def test_an_accepted_position_needs_no_verdict_until_it_expires(here: World) -> 
     here.time.sleep(day.total_seconds())
     with pytest.raises(MoveRefused, match="has not been judged good"):
         gate(here, accepted_positions=(old, new)).judge(at(here, LOW), Place("low/Reader/100"))
+
+
+def test_accepting_a_position_does_not_skip_its_actions(here: World) -> None:
+    """Prevents: reads move to a side that was never filled, because somebody accepted the missing verdict."""
+    place, following = Place("high/Writer/backfill"), Place("high/Writer/verify-parity")
+    found = gate(here, accepted_positions=(AcceptedPosition(place.position, "why", T0.date()),))
+    with pytest.raises(MoveRefused, match="its actions are not done"):
+        found.judge(at(here, place), following)
+    book = journal(here)
+    record = book.advance(book.open(Direction.FORWARD, None, place), State.APPLIED)
+    with pytest.raises(MoveRefused, match="its actions are not done"):
+        found.judge(at(here, place), following)
+    book.advance(record, State.ACTED)
+    assert found.judge(at(here, place), following)
+
+
+def test_a_walk_goes_on_from_an_accepted_position(here: World) -> None:
+    """Prevents: a position that was accepted by name is soaked, and held, again and again."""
+    here.observer.requests = 0
+    with runner_of(here) as runner, pytest.raises(Held):
+        runner.walk(LOW.position)
+    text = here.stack.file.read_text()
+    accept = f"  causeway:accept: [{{position: {LOW.position}, reason: quiet, expires: 2026-02-01}}]\n"
+    here.stack.file.write_text(text.replace("  causeway:seed:", accept + "  causeway:seed:"))
+    here.observer.requests = 400
+    here.engine.ups.clear()
+    here.stack = replace(here.stack, config=here.config)
+    with runner_of(here) as runner:
+        runner.walk("low/Reader/100")
+    assert here.engine.ups == ["low/Reader/100"]
+    records = journals.history(here.store, "test")
+    assert [str(record.there) for record in records[:2]] == ["low/Reader/100", "low/Reader/50"], "no second soak of 50"
 
 
 def with_evidence(here: World, interaction: Interaction, **more: object) -> dict[str, object]:
