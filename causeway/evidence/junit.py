@@ -59,13 +59,15 @@ def read(paths: Iterable[Path], about: Mapping[str, str], today: date) -> Found:
             for key in test.pairs:
                 found.setdefault(key, []).append(test)
     entries, unknown = [], []
-    for (consumer, provider, pair), of_pair in found.items():
+    for (consumer, provider, pair), of_pair in sorted(found.items(), key=lambda item: name_of(*item[0])):
         worst = max(of_pair, key=lambda test: test.result)
         if worst.result is Result.UNSURE:
             unknown.append(Open(name_of(consumer, provider, pair), f"{worst.name} was skipped or passed only in part"))
             continue
         code = {name: about[name] for name in (consumer, provider) if name in about}
         entries.append(Entry(consumer, provider, pair, _evidence(of_pair, worst, code, today)))
+    if not found:
+        unknown.append(Open("every pair", f"no test says in the property {PROPERTY} which one it is about"))
     return Found(tuple(entries), tuple(unknown))
 
 

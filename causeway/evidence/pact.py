@@ -77,6 +77,8 @@ def read(paths: Iterable[Path], names: Names, today: date) -> Found:
                 continue
             about = dict(_about(pair, consumer, provider, names))
             entries.append(Entry(*ends, pair, Evidence(*verdict, today, about=about)))
+    if not entries and not unknown:
+        unknown.append(Open("every pair", "none of the versions in it is named by --legacy or --package"))
     return Found(tuple(entries), tuple(unknown))
 
 

@@ -199,6 +199,8 @@ class _Reader:
         yields = any(isinstance(each, ast.Yield | ast.YieldFrom) for each in ast.walk(node))
         kind = ast.FunctionDef if yields else type(node)
         yield kind(node.name, arguments, [ast.Expr(ast.Constant(...))], kept, node.returns)
+        if not {"overload", "property"} & set(decorators):
+            yield _parameter_names(node.name, arguments)
 
     def _attribute(self, name: str, full_name: str, hint: ast.expr) -> ast.stmt:
         self._typed(full_name, hint)
@@ -292,6 +294,13 @@ def _property(name: str, hint: ast.expr) -> ast.stmt:
     return ast.FunctionDef(name, _arguments([ast.arg("self")]), body, [ast.Name("property")], hint)
 
 
+def _parameter_names(name: str, arguments: ast.arguments) -> ast.stmt:
+    """A method that takes the names a caller may use: mypy ignores them when it compares methods of protocols."""
+    placed = [f"{each.arg}@{place}" for place, each in enumerate(arguments.args)]
+    literals = ", ".join(repr(text) for text in (*placed[1:], *(each.arg for each in arguments.kwonlyargs), "*"))
+    return ast.parse(f"def names_of_{name}(self, name: Literal[{literals}], /) -> None: ...").body[0]
+
+
 def _alias(name: str, literals: list[str]) -> ast.stmt:
     return ast.parse(f"{name} = Literal[{', '.join(map(repr, literals))}]").body[0]
 
@@ -325,4 +334,6 @@ def _not_init(value: ast.expr | None) -> bool:
 
 def _renamed(node: ast.stmt, name: str, returns: ast.expr) -> ast.stmt:
     assert isinstance(node, ast.FunctionDef)
+    if not node.name.startswith("new_"):
+        return ast.FunctionDef(node.name, node.args, node.body, [], node.returns)
     return ast.FunctionDef(name, node.args, node.body, node.decorator_list, returns)
