@@ -151,24 +151,20 @@ class _Reader:
                 yield self._attribute(name, f"{owner}.{name}", found)
 
     def _constructor(self, node: ast.ClassDef) -> Iterator[ast.stmt]:
-        """`def new_<Class>(self, …) -> Class`: its own `__init__`, its fields, or its base's."""
-        returns = ast.Name(node.name)
+        made = ast.FunctionDef(f"new_{node.name}", self._init(node), [], [], ast.Name(node.name))
+        yield from self._method(made, f"{node.name}()", bound=True)
+
+    def _init(self, node: ast.ClassDef) -> ast.arguments:
+        """What the constructor takes: its own `__init__`, its fields, or its base's."""
         init = next((each for each in node.body if isinstance(each, Function) and each.name == "__init__"), None)
+        base = next((self._classes[name] for name in _bases(node) if name in self._classes), None)
         if init is not None:
-            made = ast.FunctionDef(f"new_{node.name}", init.args, init.body, [], returns)
-            yield from self._method(made, f"{node.name}()", bound=True)
-        elif any(_called(each) == "dataclass" for each in node.decorator_list) or "NamedTuple" in _bases(node):
-            if _bases(node) & set(self._classes):
+            return init.args
+        if "NamedTuple" in _bases(node) or any(_called(each) == "dataclass" for each in node.decorator_list):
+            if base is not None:
                 self._unclear.append(f"{node.name}() takes fields of a base as well")
-            made = ast.FunctionDef(f"new_{node.name}", _fields(node), [], [], returns)
-            yield from self._method(made, f"{node.name}()", bound=True)
-        else:
-            base = next((self._classes[name] for name in _bases(node) if name in self._classes), None)
-            if base is None:
-                made = ast.FunctionDef(f"new_{node.name}", _arguments([ast.arg("self")]), [], [], returns)
-                yield from self._method(made, f"{node.name}()", bound=True)
-            else:
-                yield from (_renamed(each, f"new_{node.name}", returns) for each in self._constructor(base))
+            return _fields(node)
+        return self._init(base) if base is not None else _arguments([ast.arg("self")])
 
     # --- functions and attributes ---
 
@@ -330,10 +326,3 @@ def _fields(node: ast.ClassDef) -> ast.arguments:
 
 def _not_init(value: ast.expr | None) -> bool:
     return isinstance(value, ast.Call) and "init=False" in ast.unparse(value).replace(" ", "")
-
-
-def _renamed(node: ast.stmt, name: str, returns: ast.expr) -> ast.stmt:
-    assert isinstance(node, ast.FunctionDef)
-    if not node.name.startswith("new_"):
-        return ast.FunctionDef(node.name, node.args, node.body, [], node.returns)
-    return ast.FunctionDef(name, node.args, node.body, node.decorator_list, returns)
