@@ -36,6 +36,7 @@ class Narrator:
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(stderr=True, highlight=False)
+        self._soft = not self._console.is_terminal  # a log's line is as long as it is
         self._looks = 0
 
     def event(self, event: Event) -> None:
@@ -46,9 +47,9 @@ class Narrator:
         took = f"  ({event.seconds:.1f} s)" if event.seconds is not None else ""
         self._clear()
         first, *rest = event.text.splitlines()
-        self._console.print(Text(f"{mark} {first}", style=style) + Text(took, style="dim"))
+        self._console.print(Text(f"{mark} {first}", style=style) + Text(took, style="dim"), soft_wrap=self._soft)
         for line in [] if mark == "✓" else rest[:_SHOWN]:
-            self._console.print(Text(f"  {line.strip()}", style="dim"))
+            self._console.print(Text(f"  {line.strip()}", style="dim"), soft_wrap=self._soft)
 
     def look(self, place: Place, look: Look, verdict: Verdict) -> None:
         """How the soak goes."""
@@ -57,7 +58,7 @@ class Narrator:
         if self._console.is_terminal:
             self._console.print(Text(text[: self._console.width - 1], style="cyan"), end="\r")
         elif self._looks % _EVERY == 0:
-            self._console.print(Text(text))
+            self._console.print(Text(text), soft_wrap=True)
 
     def _clear(self) -> None:
         if self._console.is_terminal:

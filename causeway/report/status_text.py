@@ -36,8 +36,8 @@ def status(facts: Mapping[str, Any]) -> RenderableType:
 
 
 def bar(weight: int) -> Text:
-    """A weight as a bar: package in front, legacy behind."""
-    filled = round(weight * _BAR / 100)
+    """A weight as a bar: package in front, legacy behind; full at 100 alone, and empty at 0 alone."""
+    filled = max(weight * _BAR // 100, weight > 0)
     return Text("█" * filled, style="green") + Text("░" * (_BAR - filled), style="dim")
 
 

@@ -1,0 +1,131 @@
+"""Go or no-go: each finding says what was looked at, whether it holds, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+
+from causeway.config.records import Backup, Priority
+from causeway.errors import Unreachable
+from causeway.model.window import Category, Check, Missing, Tally
+from causeway.rollout import control as controls
+from causeway.rollout import preflight
+from causeway.rollout.preflight import Finding
+from causeway.rollout.stack import Stack
+from tests.rollout.conftest import runner_of
+from tests.rollout.fakes import FakeObserver, World
+
+
+class Observed(FakeObserver):
+    """Also sees legacy: 2 of 200 failed for Reader, nothing measured for Writer."""
+
+    def look(self, weights):  # type: ignore[no-untyped-def]
+        found = super().look(weights)
+        legacy = {name: self._window(name, 50) for name in ("Reader", "Writer")}
+        legacy["Reader"] = replace(legacy["Reader"], errors=Tally(2, 200))
+        legacy["Writer"] = replace(legacy["Writer"], errors=Missing("no requests were counted"))
+        check = Check(Category.FUNCTIONALITY, "health of Reader", False, "Reader", "404")
+        return replace(found, legacy=legacy, checks=(check,))
+
+
+@pytest.fixture
+def looking(here: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    observer = Observed(here.time)
+
+    @contextmanager
+    def opened(stack: Stack) -> Iterator[Observed]:
+        yield observer
+
+    monkeypatch.setattr(preflight, "open_checker", opened)
+    with runner_of(here) as runner:
+        runner.walk("infrastructure")
+    return here
+
+
+def found(stack: Stack) -> dict[str, Finding]:
+    return {f"{each.area}/{each.name}": each for each in preflight.examine(stack)}
+
+
+def test_flags_with_their_rollback_conditions_and_no_override_are_go(looking: World) -> None:
+    findings = found(looking.stack)
+    for name in ("Reader", "Writer", "Saga"):
+        assert findings[f"flags/flag of {name}"].passed
+        assert "5 %" in findings[f"flags/flag of {name}"].detail
+    assert findings["flags/override"].passed and findings["flags/position"].passed
+    assert findings["system/Firestore"].passed
+
+
+def test_a_flag_set_that_is_not_there_is_no_go(here: World) -> None:
+    finding = found(here.stack)["flags/flag set"]
+    assert (finding.passed, finding.remedy) == (False, "`pulumi up` at infrastructure.")
+
+
+def test_an_override_is_no_go(looking: World) -> None:
+    definition = looking.store.documents["flags/test"].values["definition"]
+    controls.change(looking.store, "test", override=definition, override_why="level 1: errors")
+    finding = found(looking.stack)["flags/override"]
+    assert (finding.passed, finding.detail) == (False, "level 1: errors")
+
+
+def test_errors_of_legacy_itself_and_silence_are_no_go(looking: World) -> None:
+    findings = found(looking.stack)
+    assert findings["system/errors of Reader@legacy"].passed, "2 of 200 is below the warning"
+    assert findings["system/errors of Writer@legacy"].detail == "no requests were counted"
+    assert not findings["system/errors of Writer@legacy"].passed
+    assert not findings["system/health of Reader"].passed
+
+
+def test_without_metrics_nothing_is_claimed(here: World) -> None:
+    finding = found(here.stack)["system/metrics"]
+    assert not finding.passed
+    assert "causeway:metrics" in finding.remedy
+
+
+def test_a_legacy_that_is_down_is_no_go(looking: World) -> None:
+    looking.application.legacy_down["Reader"] = "503"
+    finding = found(looking.stack)["system/legacy of Reader"]
+    assert (finding.passed, finding.detail) == (False, "503")
+
+
+def test_readiness_commands_run_for_each_open_service_and_say_their_last_line(looking: World) -> None:
+    readiness = {"*": ("echo $service; exit 0",), "Reader": ("echo one; echo 'does not compile' >&2; exit 3",)}
+    findings = found(replace(looking.stack, config=replace(looking.config, readiness=readiness)))
+    assert findings["packages/Saga: echo Saga; exit 0"].detail == "Saga"
+    bad = findings["packages/Reader: echo one; echo 'does not compile' >&2; exit 3"]
+    assert (bad.passed, bad.detail) == (False, "does not compile")
+
+
+def test_a_command_that_says_nothing_shows_its_exit_code(looking: World) -> None:
+    config = replace(looking.config, readiness={"Reader": ("exit 7",)})
+    assert found(replace(looking.stack, config=config))["packages/Reader: exit 7"].detail == "exit code 7"
+
+
+def test_no_commands_are_said_to_check_nothing(looking: World) -> None:
+    assert "nothing was checked" in found(looking.stack)["packages/readiness"].detail
+
+
+def test_a_priority_that_was_never_backed_up_is_no_go(looking: World, tmp_path_factory: pytest.TempPathFactory) -> None:
+    archive = str(tmp_path_factory.mktemp("archive"))
+    backup = Backup((Priority("high", "hourly", ("profiles",)),), archive)
+    finding = found(replace(looking.stack, config=replace(looking.config, backup=backup)))["backups/high data (hourly)"]
+    assert (finding.passed, finding.detail) == (False, "never backed up")
+    assert "causeway backup snapshot --priority high" in finding.remedy
+
+
+def test_baselines_are_shown_or_missed(looking: World) -> None:
+    findings = found(replace(looking.stack, baselines=lambda: {"Reader": 0.0123}))
+    assert (findings["backups/baseline of Reader"].passed, findings["backups/baseline of Reader"].detail) == (
+        True,
+        "12.3 ms",
+    )
+    assert not findings["backups/baseline of Writer"].passed
+
+
+def test_without_firestore_the_rest_is_not_looked_at_in_vain(looking: World) -> None:
+    """Whoever needs it gets the one message; nothing is reported as go."""
+    looking.store.down = True
+    with pytest.raises(Unreachable):
+        preflight.examine(looking.stack)
