@@ -33,3 +33,10 @@ def environment(tmp_path: Path, emulator: str) -> Environment:
     The emulator behind it is shared, so tests that look at documents use a project of their own.
     """
     return Environment(tmp_path / "environment", emulator).make()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever needs the emulator is an end-to-end test, marked or not: the unit tests stay quick."""
+    for item in items:
+        if "emulator" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.e2e)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,7 +86,11 @@ def schemas(tmp_path_factory: pytest.TempPathFactory) -> Schemas:
 
 @pytest.fixture
 def cloud(schemas: Schemas) -> Iterator[Recorder]:
-    """A fresh recorder, in force while the test runs."""
+    """A fresh recorder, in force while the test runs.
+
+    Mocks need an event loop of the thread's own, and `asyncio.run` in an earlier test leaves none behind.
+    """
+    asyncio.set_event_loop(asyncio.new_event_loop())
     recorder = Recorder(schemas)
     pulumi.runtime.set_mocks(recorder, project="causeway", stack="local", preview=False)
     yield recorder
