@@ -178,7 +178,7 @@ class Pulumi:
                 process.wait()
                 raise
             finally:
-                self._note.unlink(missing_ok=True)
+                self._end_orphans()  # of a killed `pulumi` as well: its provider would still write
         found = tuple(_read_events(events))
         if code:
             raise self._failure(verb, output.read_text(errors="replace"), found)
@@ -200,10 +200,12 @@ class Pulumi:
         session = self._note.read_text()
         # A cut note names nothing; 0 would be the session of everything that came from outside a container.
         left = [pid for pid in psutil.pids() if str(_session_of(pid)) == session] if session not in ("", "0") else []
+        processes = []
         for pid in left:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
-        psutil.wait_procs([psutil.Process(pid) for pid in left if psutil.pid_exists(pid)], timeout=5)
+            with contextlib.suppress(psutil.Error):
+                processes.append(psutil.Process(pid))
+                processes[-1].kill()
+        psutil.wait_procs(processes, timeout=5)
         self._note.unlink(missing_ok=True)
 
     def _failure(self, verb: str, output: str, events: Sequence[Mapping[str, Any]]) -> CausewayError:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
+import psutil
 import pytest
 
 from causeway.model.moves import Direction, Place
 from causeway.rollout import journal as journals
 from causeway.rollout import levels
+from causeway.rollout.engine import Pulumi, UpdateFailed
 from causeway.rollout.journal import State
 from tests.rollout.conftest import runner_of
 from tests.rollout.fakes import World
@@ -71,3 +76,16 @@ def test_a_record_of_a_place_that_was_left_by_hand_is_not_judged(here: World) ->
     with runner_of(here) as runner:
         assert runner.resume() == START
     assert newest(here).state is State.SUPERSEDED
+
+
+def test_a_killed_pulumi_leaves_no_provider_that_writes_later(tmp_path: Path) -> None:
+    """Prevents: the update is reported as failed, the next move begins, and then the orphan's write lands."""
+    (tmp_path / "bin").mkdir()
+    command, orphan = tmp_path / "bin" / "pulumi", tmp_path / "orphan"
+    command.write_text(f"#!/bin/sh\nsleep 60 >/dev/null 2>&1 & echo $! > {orphan}; kill -9 $$\n")
+    command.chmod(0o755)
+    engine = Pulumi("test", tmp_path, tmp_path / "work", environment={"PATH": f"{command.parent}:{os.environ['PATH']}"})
+    with pytest.raises(UpdateFailed):
+        engine.up(None)
+    left = int(orphan.read_text())
+    assert not psutil.pid_exists(left) or psutil.Process(left).status() == psutil.STATUS_ZOMBIE
