@@ -16,7 +16,7 @@ from standin.stage import stage
 @click.command()
 @click.option("--stack", default="local", show_default=True)
 @click.option("--level", "levels", type=click.IntRange(1, 4), multiple=True)
-@click.option("--rate", default=60.0, show_default=True, help="Requests a second.")
+@click.option("--rate", default=80.0, show_default=True, help="Requests a second.")
 @click.option("--json", "as_json", is_flag=True)
 def main(stack: str, levels: tuple[int, ...], rate: float, as_json: bool) -> int:
     """Sets the stage, and drills on it."""

@@ -9,17 +9,17 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from causeway.config import Config
 from causeway.errors import Held, MoveRefused
-from causeway.health.checker import Look
+from causeway.health.checker import Checker, Look
 from causeway.model.moves import Place
 from causeway.model.window import Missing, Window
 from causeway.rollout import levels
-from causeway.rollout.opening import open_runner
+from causeway.rollout.opening import open_checker, open_runner
 from causeway.rollout.rollback import Request
 from causeway.rollout.runner import Runner
 from causeway.rollout.soaking import Observer
@@ -68,13 +68,13 @@ def rehearse(reopen: Callable[[], Stack], wanted: Sequence[int]) -> Iterator[Reh
 
 
 def _rehearse(reopen: Callable[[], Stack], level: int) -> Rehearsal:
-    with open_runner(reopen()) as runner:
+    with open_runner(reopen()) as runner, _counting(reopen()) as counter:
         start = _get_ready(runner)
         stack = reopen()
         weights = stack.config.plan.at(start.position, start.hold).weights
         moving = [name for name, weight in weights.items() if weight > 0]
         clock = stack.clock
-        with _watching(runner.observer, weights, clock) as seen:
+        with _watching(counter, weights, clock) as seen:
             clock.sleep(_AROUND_S)
             if not any(each.offered(moving) for each in seen):
                 raise Held(
@@ -96,6 +96,11 @@ def _rehearse(reopen: Callable[[], Stack], level: int) -> Rehearsal:
             settled_s=round(settled, 3),
             requests_lost=sum(each.failed() for each in after),
         )
+
+
+def _counting(stack: Stack) -> AbstractContextManager[Checker]:
+    """What reads the application's counters and asks nothing: probes of a package count as its requests."""
+    return open_checker(replace(stack, config=replace(stack.config, probes=())))
 
 
 def _get_ready(runner: Runner) -> Place:

@@ -22,10 +22,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from causeway.client import FirestoreSource, Follower
 from causeway.config import Config, from_file
 from standin.environment import CHECKOUT, Environment
 from standin.gcp.documents import Documents
+from standin.processes import Processes, free_port, listening
+from standin.tools import emulator_command
 
 STACK = "small"
 CAUSEWAY = str(Path(sys.prefix) / "bin" / "causeway")
@@ -320,10 +324,25 @@ def standing(folder: Path, emulator: str, *, judged: bool = True) -> Iterator[Sm
     with small(folder, Environment(folder / "environment", emulator).make()) as made:
         done = made.up()
         assert done.returncode == 0, done.stdout + done.stderr
-        for command in ("baseline record", "soak") if judged else ("baseline record",):
-            told = made.causeway(*command.split())
-            assert told.returncode == 0, told.stderr
+        made.measure()
+        if judged:
+            soaked = made.causeway("soak")
+            assert soaked.returncode == 0, soaked.stderr
         yield made
+
+
+@contextmanager
+def on_its_own(folder: Path) -> Iterator[tuple[Small, psutil.Process]]:
+    """The same, with an emulator of its own that may be paused, and without policies, to be quick."""
+    with Processes(logs=folder / "logs") as processes:
+        port = free_port()
+        emulator = processes.start("emulator", emulator_command(port), ready=listening(port), within_s=90)
+        with small(folder, Environment(folder / "environment", f"127.0.0.1:{port}").make()) as made:
+            (made.directory / "policies").unlink()
+            assert made.up().returncode == 0
+            made.measure()
+            assert made.causeway("soak").returncode == 0
+            yield made, psutil.Process(emulator.pid)
 
 
 def words(done: subprocess.CompletedProcess[str]) -> str:
