@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import math
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -119,11 +121,10 @@ def _moved(config: Config, account: Account) -> Iterator[Markup]:
     rows = []
     for each in story.courses(config.plan, account.records):
         strategy = config.matrix.services[each.service].strategy
+        means = [strategy, element("br"), element("span", RECIPES[strategy].summary, class_="soft")]
         back = f"{each.went_back} ×" if each.went_back else ""
-        recipe = RECIPES[strategy].summary
-        rows.append((each.service, when(each.began), when(each.complete), back, when(each.retired), strategy, recipe))
-    head = ("service", "first users (UTC)", "all users", "went back", "legacy retired", "strategy", "which means")
-    yield table(head, rows)
+        rows.append((each.service, means, _at(each.began), _at(each.complete), back, _at(each.retired)))
+    yield table(("service", "strategy", "first users (UTC)", "all users", "went back", "legacy retired"), rows)
 
 
 def _compared(config: Config, account: Account) -> Iterator[Markup]:
@@ -183,7 +184,7 @@ def _move(record: Record) -> tuple[object, ...]:
     verdict: object = element("span", said, class_=_TONE.get(said))
     if detail:
         verdict = element("details", element("summary", verdict), element("ul", detail))
-    return record.seq, when(record.began), record.direction.value, str(record.there), verdict, join(who)
+    return record.seq, _at(record.began), record.direction.value, str(record.there), verdict, join(who)
 
 
 def _details(record: Record) -> Iterator[str]:
@@ -226,10 +227,10 @@ def _backups(config: Config, account: Account) -> Iterator[Markup]:
             each.id,
             each.priority or "–",
             each.state,
-            when(each.instant),
+            _at(each.instant),
             f"{each.documents:,}",
             f"{each.stored_bytes / 1e6:.1f} MB",
-            when(each.verified) if each.verified else element("span", "never", class_="bad"),
+            _at(each.verified) if each.verified else element("span", "never", class_="bad"),
         )
         for each in reversed(account.backups)
     )
@@ -246,6 +247,11 @@ def _diagrams(config: Config, certificate: Certificate) -> Iterator[Markup]:
 # --- cells --------------------------------------------------------------------------------------------------------
 
 
+def _at(at: datetime.datetime | None) -> Markup:
+    """A time on one line."""
+    return element("time", when(at))
+
+
 def _tone(each: Comparison) -> str | None:
     return "bad" if each.fails_more else "warn" if each.slower else "soft" if each.why_not else None
 
@@ -259,6 +265,7 @@ def _share(estimate: Estimate | None) -> str:
 
 
 def between(estimate: Estimate, scale: float, unit: str) -> str:
-    """A figure with its bounds, three digits each."""
-    value, low, high = (f"{each * scale:.3g}" for each in (estimate.value, estimate.low, estimate.high))
+    """A figure with its bounds, three digits each; ∞ is beyond what was measured."""
+    figures = (estimate.value, estimate.low, estimate.high)
+    value, low, high = (f"{each * scale:.3g}" if math.isfinite(each) else "∞" for each in figures)
     return f"{value} {unit} ({low} to {high})"
