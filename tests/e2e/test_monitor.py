@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import datetime
 import json
-import math
 import signal
+import subprocess
 import sys
 import time
 import uuid
@@ -16,9 +16,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+import yaml
 
 from causeway import flags
 from causeway.config import Config, from_file
@@ -63,8 +65,20 @@ class Scene:
             cwd=self.project,
             within_s=90,
         )
-        wait_for(lambda: httpx.get(f"http://{address}/healthz").json()["verdict"] is not None)
+        wait_for(lambda: self.health(address)["looks"] > 1)
         return address
+
+    @staticmethod
+    def health(address: str) -> Any:
+        """What the monitor says of itself."""
+        return httpx.get(f"http://{address}/healthz", timeout=10).json()
+
+    def watchdog(self) -> Any:
+        """What the scheduled command finds."""
+        command = [CAUSEWAY, "monitor", "--once", "--stack", "local", "--json"]
+        env = self.environment.process_variables()
+        done = subprocess.run(command, cwd=self.project, env=env, capture_output=True, text=True, check=True)
+        return json.loads(done.stdout)
 
     def on_package(self) -> bool:
         """Whether the application gives the tester the package."""
@@ -92,14 +106,13 @@ def scene(environment: Environment, tmp_path: Path, every: str) -> Iterator[Scen
     (project / "stacks").mkdir(parents=True)
     (project / "Pulumi.yaml").write_text("name: causeway\nruntime: python\nmain: nothing\n")
     (project / "stacks" / "cvplus.yaml").write_text((CHECKOUT / "stacks" / "cvplus.yaml").read_text())
-    text = (CHECKOUT / "stacks" / "Pulumi.local.yaml").read_text()
     cloud = f"monitor-{uuid.uuid4().hex[:8]}"
-    for old, new in (("8801", str(port)), ("demo-cvplus", cloud), ("every: 500ms", f"every: {every}")):
-        assert old in text
-        text = text.replace(old, new)
-    text = text.replace("soak: {interval: 1s,", "soak: {interval: 30s,")
+    stack = yaml.safe_load((CHECKOUT / "stacks" / "Pulumi.local.yaml").read_text().replace("8801", str(port)))
+    stack["config"]["gcp:project"] = cloud
+    stack["config"]["causeway:metrics"]["every"] = every
+    stack["config"]["causeway:soak"]["interval"] = "30s"
     file = project / "stacks" / "Pulumi.local.yaml"
-    file.write_text(text)
+    file.write_text(yaml.safe_dump(stack))
     config = from_file(file)
     store = FirestoreStore(cloud, timeout=30)
     stand_at(store, config, Place(POSITION))
@@ -141,22 +154,28 @@ def test_a_fault_leads_to_legacy_without_any_runner(
         metrics = httpx.get(f"http://{address}/metrics").text
         assert 'causeway_probes_total{outcome="ok",service="CVAnalyzer",version="package"}' in metrics
         assert Control.of(here.store.read("control/local")).holder == ""
-        broken = time.monotonic()
+        seen, broken = here.health(address)["looks"], time.monotonic()
         fault = {"service": SERVICE, "version": "package", "error_rate": 1.0}
         httpx.post(f"{here.app}/faults", json=fault).raise_for_status()
         wait_for(lambda: here.override() is not None)
-        decided = time.monotonic() - broken
+        decided, looks = time.monotonic() - broken, here.health(address)["looks"] - seen
         wait_for(lambda: not here.on_package())
         moved = time.monotonic() - broken
-        looks = math.ceil(decided / (5.0 if every == "5s" else 0.5))
         print(f"MEASURED every {every}: override after {decided:.2f} s ({looks} looks), legacy after {moved:.2f} s")
         assert moved <= within_s
         wait_for(lambda: any("level 1 rollback" in each for each in here.alerts()))
         wait_for(lambda: any("could not reconcile" in each for each in here.alerts()))
         assert not here.on_package(), "without Pulumi the override stays"
+        watchdog = here.watchdog()
+        assert watchdog["position"].startswith(f"{POSITION} (hold {SERVICE}")
+        stored = here.store.client.collection("migration_checkpoints").where("kind", "==", "health").get()
+        assert [each.get("stack") for each in stored] == ["local"]
+        assert list((here.project / "out" / "health").glob("local-*.md"))
         stopped = time.monotonic()
         monitor = here.processes["monitor"]
         monitor.process.send_signal(signal.SIGTERM)
         assert monitor.process.wait(20) == 0
-        print(f"MEASURED stopped after {time.monotonic() - stopped:.2f} s")
+        took = time.monotonic() - stopped
+        print(f"MEASURED stopped after {took:.2f} s")
+        assert took < 2
         assert controls.read(here.store, "local").holder == "", "the lease is given back"
