@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from causeway.errors import CausewayError, ConfigError
@@ -86,6 +86,7 @@ places = st.builds(
 )
 
 
+@settings(max_examples=40)
 @given(places, places)
 def test_going_there_and_back_gives_the_same_file(there: Place, back: Place) -> None:
     """Whatever services are called: the file says the place, and saying the first one again gives the first text."""
