@@ -33,7 +33,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, Direct
         tmp_path_factory.mktemp("table"), {f"Case{n}": (case.legacy, case.package) for n, case in enumerate(CASES)}
     )
     checked = typescript.check(folder, names, compiler(PINNED, None, print))
-    assert checked.compiler == "tsc 5.9.3"
+    assert checked.compiler == "tsc 7.0.2"
     return {(names[proof.service], proof.direction): (proof.outcome, proof.why) for proof in checked.proofs}
 
 
