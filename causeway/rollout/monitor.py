@@ -202,7 +202,7 @@ class Monitor:
             self._now += wrong.warnings(verdict)
         if scene is None:
             return
-        if scene.silent:
+        if scene.silent and scene.silent != self.us:
             self._now.append(wrong.silent_holder(scene.silent))
         mover = scene.mover(self.us)
         if scene.control.maintenance and not mover:

@@ -340,6 +340,7 @@ def test_what_a_runner_held_is_left_to_a_person(here: World) -> None:
     here.observer.requests = 0
     with pytest.raises(Held, match="judged"):
         walked(here, "low/Reader/50")
+    controls.change(here.store, "test", holder="")
     fence = here.stack.control().fence
     step(monitor_of(here), 5)
     assert here.stack.control().fence == fence
