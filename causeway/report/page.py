@@ -174,17 +174,16 @@ def _journal(account: Account) -> Iterator[Markup]:
     yield element("h2", "The journal")
     yield element("p", "Who moved what, when and why; behind each verdict, what it rests on.", class_="soft")
     rows = (_move(record) for record in reversed(account.records))
-    yield table(("", "when (UTC)", "move", "to", "verdict", "who and why"), rows)
+    yield table(("", "when (UTC)", "move", "to", "verdict, who and why"), rows)
 
 
 def _move(record: Record) -> tuple[object, ...]:
     said = record.verdict or str(record.state)
-    who = [element("span", record.who, class_="soft"), " ", record.why]
+    head = [element("span", said, class_=_TONE.get(said)), element("span", f" · {record.who}", class_="soft")]
+    told = [*head, f" · {record.why}" if record.why else None]
     detail = [element("li", text) for text in _details(record)]
-    verdict: object = element("span", said, class_=_TONE.get(said))
-    if detail:
-        verdict = element("details", element("summary", verdict), element("ul", detail))
-    return record.seq, _at(record.began), record.direction.value, str(record.there), verdict, join(who)
+    cell = element("details", element("summary", told), element("ul", detail)) if detail else join(told)
+    return record.seq, _at(record.began), record.direction.value, str(record.there), cell
 
 
 def _details(record: Record) -> Iterator[str]:
@@ -256,12 +255,12 @@ def _tone(each: Comparison) -> str | None:
     return "bad" if each.fails_more else "warn" if each.slower else "soft" if each.why_not else None
 
 
-def _seconds(estimate: Estimate | None) -> str:
-    return "–" if estimate is None else between(estimate, 1000, "ms")
+def _seconds(estimate: Estimate | None) -> object:
+    return "–" if estimate is None else element("span", between(estimate, 1000, "ms"), class_="figure")
 
 
-def _share(estimate: Estimate | None) -> str:
-    return "–" if estimate is None else between(estimate, 100, "%")
+def _share(estimate: Estimate | None) -> object:
+    return "–" if estimate is None else element("span", between(estimate, 100, "%"), class_="figure")
 
 
 def between(estimate: Estimate, scale: float, unit: str) -> str:
