@@ -105,7 +105,7 @@ def test_evidence_about_other_code_is_stale(tmp_path: Path) -> None:
 def test_an_accepted_unknown_counts_until_it_expires(tmp_path: Path) -> None:
     accept = "{consumer: A, provider: B, pair: package->package, reason: no time, expires: 2026-01-31}"
     text = GOOD.replace("  causeway:seed: s\n", f"  causeway:seed: s\n  causeway:accept: [{accept}]\n")
-    found = load(tmp_path, text).matrix.interactions[0].evidence[P_P]
+    found = load(tmp_path, text, today=datetime.date(2026, 1, 31)).matrix.interactions[0].evidence[P_P]
     assert (found.holds, found.accepted) == (True, True)
     assert "no time" in found.source
     expired = load(tmp_path, text, today=datetime.date(2026, 2, 1)).matrix.interactions[0].evidence[P_P]

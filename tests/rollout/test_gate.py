@@ -216,6 +216,8 @@ def test_a_point_of_no_return_is_known_by_the_furthest_place_of_the_journal(here
     assert found.judge(standing(first.name), Place("infrastructure"), "level 4"), "prevents: level 4 refuses itself"
     book.advance(book.advance(record, State.APPLIED), State.DONE)
     assert found.judge(standing(before.name), Place("infrastructure"), "errors"), "restored: nothing of it is left"
+    with pytest.raises(MoveRefused, match="point of no return of Saga"):
+        found.judge(standing(first.name), Place("infrastructure"), "errors")  # written anew since the restore ended
 
 
 def test_an_unknown_position_is_no_move(here: World) -> None:
