@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 from pathlib import Path
 
 import pytest
@@ -142,8 +143,9 @@ def test_an_accepted_unknown_never_hides_what_is_known_to_break(tmp_path: Path) 
 
 
 def test_evidence_files_are_merged_below_config(tmp_path: Path) -> None:
-    row = '{"consumer": "A", "provider": "B", "pair": "%s", "verified": "file"}'
-    (tmp_path / "e.json").write_text('{"evidence": [%s, %s]}' % (row % "package->legacy", row % "package->package"))
+    pairs = ("package->legacy", "package->package")
+    rows = [{"consumer": "A", "provider": "B", "pair": pair, "verified": "file"} for pair in pairs]
+    (tmp_path / "e.json").write_text(json.dumps({"evidence": rows}))
     config = load(tmp_path, GOOD.replace("causeway:seed: s\n", "causeway:seed: s\n  causeway:evidence: [e.json]\n"))
     evidence = config.matrix.interactions[0].evidence
     assert (evidence[P_L].source, evidence[P_P].source) == ("tests", "file")
