@@ -185,7 +185,7 @@ class Runner:
         triggers.fired(self.stack, record.there.position, verdict, why_not or f"rollback at level {verdict.level}")
         if why_not:
             raise Held(f"{verdict.decisive[0].text}; the triggers are {why_not}", "traffic stays where it is", _BY_HAND)
-        self.journal.advance(record, State.DONE, "rolled back")
+        self.journal.advance(record, State.DONE, "ended by its verdict")
         request = rollback.Request(
             level=verdict.level or 1,
             why=verdict.decisive[0].text,
