@@ -107,8 +107,8 @@ def _get_ready(runner: Runner) -> Place:
     """A judged place at which somebody is on a package, and no breaker is open."""
     config = runner.stack.config
     here = runner.resume()
-    for service in here.hold.caps if here else ():
-        here = runner.release(service, WHY)
+    while here is not None and here.hold:  # closing one closes those that were open because of it
+        here = runner.release(next(iter(here.hold.caps)), WHY)
     if here is None or not any(config.plan.at(here.position, here.hold).weights.values()):
         return runner.walk(_first_with_traffic(config), WHY)
     return runner.walk(here.position, WHY)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -13,7 +13,7 @@ from causeway.backup.connection import Connection
 from causeway.backup.documents import Database
 from causeway.backup.service_state import save_service_state
 from causeway.config import Config, from_file, stack_file
-from causeway.errors import ConfigError
+from causeway.errors import CausewayError, ConfigError
 from causeway.health.baseline_store import load_baselines
 from causeway.health.checker import Checker
 from causeway.health.documents import Documents, FirestoreDocuments
@@ -113,7 +113,7 @@ def lease(stack: Stack, *, force: bool = False, yields: bool = False) -> Iterato
         try:
             yield Journal(held, stack.clock.now), heartbeat
         finally:
-            if heartbeat.lost is None:
+            with suppress(CausewayError):  # lost already, or out of reach: it ends by itself, and what failed is told
                 held.release()
 
 

@@ -273,7 +273,7 @@ class Small:
 
     def read(self, path: str) -> dict[str, Any] | None:
         """A document of the database `causeway`."""
-        found: dict[str, Any] | None = self.client().document(path).get().to_dict()
+        found: dict[str, Any] | None = self.client().document(path).get(retry=None, timeout=30).to_dict()
         return found
 
     def journal(self) -> list[dict[str, Any]]:
