@@ -129,9 +129,10 @@ def _forward(plan: Plan, here: Standing, move: Move, now: Circumstances) -> None
     if steps > 1:
         following = plan.positions[present.index + 1].name
         exposed = f", exposing {now.blocked[0]}" if now.blocked else ""
+        skipped = "one step" if steps == 2 else f"{steps - 1} steps"
         raise MoveRefused(
             f"position {wanted.name} is {steps} steps ahead of {present.name}",
-            f"{steps - 1} steps would be skipped without a soak or a verdict{exposed}",
+            f"{skipped} would be skipped without a soak or a verdict{exposed}",
             f"Go to {following} next: pulumi config set causeway:position {following}",
         )
     _no_brakes(here.place, move, now)

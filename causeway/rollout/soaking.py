@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from causeway.config import Config
@@ -104,5 +104,14 @@ def _verdict(state: Soak, windows: int, checks: int, confirmed: str) -> Verdict:
     judged = state.verdict()
     decision, cause = (Decision.ADVANCE, Cause.SAFE) if windows >= checks else (Decision.HOLD, Cause.EARLY)
     watched = Reason(decision, cause, "actions", f"{confirmed}; watched for {windows} of {checks} windows")
-    found = [] if judged.decision is Decision.HOLD and not state.services else judged.reasons
+    found = judged.reasons if state.services else _nobody_to_send_back(judged)
     return Verdict.of([*found, watched])
+
+
+def _nobody_to_send_back(judged: Verdict) -> tuple[Reason, ...]:
+    """Without users on a package, what failed holds: there is no traffic that could go back."""
+    failed = judged.reasons if judged.decision is Decision.ROLL_BACK else ()
+    return tuple(
+        replace(each, decision=Decision.HOLD, pace=None, level=None) if each.decision is Decision.ROLL_BACK else each
+        for each in failed
+    )

@@ -6,6 +6,7 @@ import pytest
 
 from causeway.errors import Conflict, Held, MoveRefused
 from causeway.model.moves import Place
+from causeway.model.window import Category, Check
 from causeway.rollout import control as controls
 from causeway.rollout import journal as journals
 from causeway.rollout.engine import UpdateFailed
@@ -192,3 +193,10 @@ def test_a_new_build_in_mid_soak_starts_the_soak_again(here: World) -> None:
         runner.walk("low/Reader/50")
     newest = journals.last(here.store, "test")
     assert newest is not None and newest.facts["began_again"] == 1
+
+
+def test_without_users_on_a_package_a_failing_check_holds(here: World) -> None:
+    """Prevents: with the application down, infrastructure "rolls back" to infrastructure."""
+    here.observer.checks = (Check(Category.FUNCTIONALITY, "front answers", False, None, "connection refused"),)
+    with runner_of(here) as runner, pytest.raises(Held, match="connection refused"):
+        runner.walk("infrastructure")
