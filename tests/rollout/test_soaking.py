@@ -50,7 +50,7 @@ def test_a_place_without_users_is_judged_by_its_actions_and_the_time_watched(her
 
 
 def test_a_failing_check_stops_a_place_without_users_as_well(here: World) -> None:
-    here.observer.checks = (Check(Category.DATA_INTEGRITY, "parity", passed=False, service="Writer", detail="3 differ"),)
+    here.observer.checks = (Check(Category.DATA_INTEGRITY, "parity", False, "Writer", "3 differ"),)
     found = watched(here, Place("high/Writer/verify-parity"), frozenset())
     assert found.verdict.decision is Decision.ROLL_BACK
     assert found.verdict.level == 3
