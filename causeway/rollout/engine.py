@@ -180,6 +180,12 @@ class Pulumi:
             finally:
                 self._end_orphans()  # of a killed `pulumi` as well: its provider would still write
         found = tuple(_read_events(events))
+        if code < 0:
+            raise UpdateFailed(
+                f"pulumi {verb} was killed by {signal.Signals(-code).name}",
+                "the stack may stand between two places",
+                "`causeway reconcile` settles it; `causeway run` does as well, and goes on.",
+            )
         if code:
             raise self._failure(verb, output.read_text(errors="replace"), found)
         summary: Mapping[str, Any] = next((e["summaryEvent"] for e in found if "summaryEvent" in e), {})

@@ -85,7 +85,7 @@ def test_a_killed_pulumi_leaves_no_provider_that_writes_later(tmp_path: Path) ->
     command.write_text(f"#!/bin/sh\nsleep 60 >/dev/null 2>&1 & echo $! > {orphan}; kill -9 $$\n")
     command.chmod(0o755)
     engine = Pulumi("test", tmp_path, tmp_path / "work", environment={"PATH": f"{command.parent}:{os.environ['PATH']}"})
-    with pytest.raises(UpdateFailed):
+    with pytest.raises(UpdateFailed, match="pulumi up was killed by SIGKILL"):
         engine.up(None)
     left = int(orphan.read_text())
     assert not psutil.pid_exists(left) or psutil.Process(left).status() == psutil.STATUS_ZOMBIE
