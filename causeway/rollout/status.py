@@ -93,7 +93,8 @@ def _flag_drift(stack: Stack, document: Document, place: Place) -> list[str]:
 
 
 def _drifted(event: Any) -> bool:
-    metadata = event.get("resourcePreEvent", {}).get("metadata", {})
+    """A refresh announces every resource as refreshed; only its outcome says which of them differ."""
+    metadata = event.get("resOutputsEvent", {}).get("metadata", {})
     return (
         bool(metadata)
         and metadata["op"] not in ("same", "read", "refresh")
@@ -102,7 +103,7 @@ def _drifted(event: Any) -> bool:
 
 
 def _name(event: Any) -> str:
-    return str(event["resourcePreEvent"]["metadata"]["urn"]).rsplit("::", 1)[-1]
+    return str(event["resOutputsEvent"]["metadata"]["urn"]).rsplit("::", 1)[-1]
 
 
 def _watched(stack: Stack, control: Control, read: Any) -> bool:

@@ -142,7 +142,7 @@ def test_what_pulumi_finds_is_named_by_resource(here: World) -> None:
     urn = "urn:pulumi:test::causeway::gcp:storage/bucket:Bucket::archive"
 
     def changed(op: str, kind: str = "gcp:storage/bucket:Bucket") -> dict[str, object]:
-        return {"resourcePreEvent": {"metadata": {"op": op, "type": kind, "urn": urn}}}
+        return {"resOutputsEvent": {"metadata": {"op": op, "type": kind, "urn": urn}}}
 
     events = (changed("update"), changed("same"), changed("update", "pulumi:pulumi:Stack"), {"summaryEvent": {}})
     here.engine.drift = lambda: Outcome({"update": 1, "same": 9}, events, 0.0)  # type: ignore[method-assign]
