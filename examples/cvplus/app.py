@@ -39,7 +39,7 @@ async def _serve(options: argparse.Namespace, features: Features) -> None:
     from google.cloud import firestore
 
     client = firestore.AsyncClient(project=options.project)
-    database = Firestore(client)
+    database = Firestore(client, lambda: features.view.maintenance is not None)
 
     @retry(stop=stop_after_delay(PATIENCE_S), wait=wait_fixed(0.5), reraise=True)
     async def started() -> None:

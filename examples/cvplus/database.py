@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -12,6 +12,8 @@ Fields = Mapping[str, Any]
 #: Firestore takes 500 writes a commit.
 COMMIT = 400
 TIMEOUT_S = 5.0
+#: Seconds between two looks at whether frozen writes are open again.
+THAW_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +62,13 @@ class Memory:
 class Firestore:
     """The real one. Commits of concurrent callers are joined into one while the one before is under way.
 
-    A caller waits until its own writes are durable; under load that costs one round trip for many.
+    A caller waits until its own writes are durable; under load that costs one round trip for many. While writes are
+    `frozen`, because data is being restored, they wait as well.
     """
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Any, frozen: Callable[[], bool] = lambda: False) -> None:
         self._client = client
+        self._frozen = frozen
         self._waiting: list[tuple[tuple[Write, ...], asyncio.Future[None]]] = []
         self._worker: asyncio.Task[None] | None = None
 
@@ -88,6 +92,8 @@ class Firestore:
 
     async def _work(self) -> None:
         while self._waiting:
+            while self._frozen():
+                await asyncio.sleep(THAW_S)
             batch = self._client.batch()
             joined = self._next()
             # One document may not be written twice in a commit: the last word counts.
