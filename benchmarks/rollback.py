@@ -163,7 +163,7 @@ def main() -> int:
     met = True
     with (
         tempfile.TemporaryDirectory(prefix="causeway-rollback-") as folder,
-        stage(Path(folder), rate=40.0, applications=2) as made,
+        stage(Path(folder), rate=80.0, applications=2) as made,
     ):
         os.environ.update(made.environment.variables())
         made.apply()
@@ -186,7 +186,7 @@ def main() -> int:
         lost = json.loads(made.report.read_text())["failed"]
         met &= lost == 0
         print(f"requests lost by the moves themselves: {lost} (limit 0)")
-        made.start_load(40.0)
+        made.start_load(80.0)
         with scraped_every(made, 5):
             taken = automatic(made, readers, 2 if quick else 5)
         met &= percentile(taken, 0.95) <= AUTOMATIC_S

@@ -21,7 +21,7 @@ TARGET, QUICK_TARGET = "low/CVAnalyzer/100", "low/CVAnalyzer/25"
 
 def steps(target: str) -> list[dict[str, Any]]:
     """The facts that the journal has of each step to a position, walked under load."""
-    with tempfile.TemporaryDirectory(prefix="causeway-step-") as folder, stage(Path(folder), rate=60.0) as made:
+    with tempfile.TemporaryDirectory(prefix="causeway-step-") as folder, stage(Path(folder), rate=80.0) as made:
         made.apply()
         made.type("causeway", "run", "--to", target, "--stack", made.stack)
         records = json.loads(made.type("causeway", "log", "--json", "--stack", made.stack))
