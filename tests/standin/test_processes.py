@@ -31,7 +31,9 @@ STUBBORN = [
 ]
 
 SUPERVISOR = """
-import sys, time
+import signal, sys, time
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what runs in the background
 from pathlib import Path
 from standin.processes import Processes
 with Processes(Path(sys.argv[1])) as processes:
