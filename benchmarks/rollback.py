@@ -21,6 +21,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import httpx
+import yaml
 
 from causeway import flags
 from causeway.model.moves import Place
@@ -149,9 +150,12 @@ def scraped_every(made: Stage, seconds: int) -> Iterator[None]:
     """The stack file with other scrapes, and a soak that does not end before the fault."""
     file = made.project / "stacks" / f"Pulumi.{made.stack}.yaml"
     text = file.read_text()
-    made.set("every: 500ms", f"every: {seconds}s")
-    made.set("max_age: 3s", f"max_age: {3 * seconds}s")
-    made.set("soak: {interval: 1s, checks: 3,", f"soak: {{interval: {seconds}s, checks: 20,")
+    stack = yaml.safe_load(text)
+    stack["config"]["causeway:metrics"] |= {"every": f"{seconds}s", "max_age": f"{3 * seconds}s"}
+    stack["config"]["causeway:soak"] |= {"interval": f"{seconds}s", "checks": 20, "timeout": "5m"}
+    # The place was not walked to, so nothing has filled the dual write, and its parity would fail.
+    stack["config"]["causeway:probes"] = [each for each in stack["config"]["causeway:probes"] if each["kind"] == "http"]
+    file.write_text(yaml.safe_dump(stack))
     yield
     file.write_text(text)
 

@@ -54,14 +54,6 @@ class Stage:
             raise CausewayError(f"`{' '.join(command)}` ended with {done.returncode}", done.stderr or done.stdout)
         return done.stdout
 
-    def set(self, old: str, new: str) -> None:
-        """Change the stack file. Raises ConfigError where it does not say that."""
-        file = self.project / "stacks" / f"Pulumi.{self.stack}.yaml"
-        text = file.read_text()
-        if old not in text:
-            raise ConfigError(f"{file} does not say {old!r}", "the stage would not be what was asked for")
-        file.write_text(text.replace(old, new))
-
     def apply(self) -> None:
         """The first update, legacy's baselines, and the first soak."""
         named = ("--stack", self.stack)
