@@ -157,6 +157,13 @@ class Server:
         async with self.news:
             self.news.notify_all()
 
+    async def catch_up(self) -> None:
+        """Publish what is committed by now: Firestore is strongly consistent, no target begins in the past."""
+        wanted = self.seen
+        while self.safe() < wanted:
+            await asyncio.sleep(0.002)
+        await self.publish()
+
     async def publishing(self) -> None:
         while True:
             await asyncio.sleep(self.cadence)
@@ -313,8 +320,11 @@ class _Listening:
                     await server.load(self.added[0].database)
                 except grpc.aio.AioRpcError as error:
                     raise _CutError from error
+            began, self.added = self.added, []
+            if began:
+                await server.catch_up()
             at = server.published
-            for message in list(self.step(at)):  # made at once: the state moves on while it is sent
+            for message in list(self.step(began, at)):  # made at once: the state moves on while it is sent
                 yield message
 
     def due(self) -> bool:
@@ -349,11 +359,10 @@ class _Listening:
             count = len(self.server.state.get(target.group, {}))
             yield _RESPONSE(filter={"target_id": target.id, "count": count}).SerializeToString()
 
-    def step(self, at: int) -> Iterable[bytes]:
-        """Bring every target to the instant `at`, then say that the state is consistent."""
+    def step(self, began: list[Any], at: int) -> Iterable[bytes]:
+        """Add the targets that `began`, bring every target to the instant `at`, then say that it is consistent."""
         if self.routed != self.server.database:
             return  # without the routing header the service says nothing
-        began, self.added = self.added, []
         current = []
         for request in began:
             add = request.add_target

@@ -135,10 +135,10 @@ def test_a_second_start_goes_on_where_the_first_ended(place: Places, source: Sou
     first = here.stream()
     with running(first):
         until(lambda: first.status.durable)
-    here.write(("user_cvs/000000", None), ("user_cvs/late", 5))
+    at = here.write(("user_cvs/000000", None), ("user_cvs/late", 5))
     second = here.stream()
     with running(second) as raised:
-        until(lambda: second.status.blocks)
+        until(lambda: second.status.durable and second.status.durable >= at)
     assert not raised and second.status.changes == 2, "only what was new was written"
     assert here.holds_what_was_written()
 
