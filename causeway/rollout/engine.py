@@ -19,9 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import psutil
-
 from causeway.errors import CausewayError, MoveRefused, Unreachable
+from causeway.rollout import orphans
 
 #: Types that are Pulumi's own and no resource of the stack.
 _NOT_CUSTOM = ("pulumi:pulumi:", "pulumi:providers:")
@@ -201,17 +200,10 @@ class Pulumi:
 
         Plugins have process groups of their own, but they stay in the session that was started for the operation.
         """
-        if not self._note.exists():
-            return
-        session = self._note.read_text()
-        # A cut note names nothing; 0 would be the session of everything that came from outside a container.
-        left = [pid for pid in psutil.pids() if str(_session_of(pid)) == session] if session not in ("", "0") else []
-        processes = []
-        for pid in left:
-            with contextlib.suppress(psutil.Error):
-                processes.append(psutil.Process(pid))
-                processes[-1].kill()
-        psutil.wait_procs(processes, timeout=5)
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            # A cut note names nothing; 0 would be the session of everything that came from outside a container.
+            if leader := int(self._note.read_text()):
+                orphans.end_session(leader)
         self._note.unlink(missing_ok=True)
 
     def _failure(self, verb: str, output: str, events: Sequence[Mapping[str, Any]]) -> CausewayError:
@@ -270,13 +262,6 @@ class Pulumi:
                 '`make setup` gets it; then `eval "$(make -s env)"`.',
             )
         return found
-
-
-def _session_of(pid: int) -> int | None:
-    try:
-        return os.getsid(pid)
-    except (ProcessLookupError, PermissionError):
-        return None
 
 
 def _read_events(path: Path) -> Iterator[Mapping[str, Any]]:
