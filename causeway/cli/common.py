@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -34,14 +34,17 @@ def print_json(facts: object) -> None:
     click.echo(json.dumps(facts, ensure_ascii=False, indent=2, default=str))
 
 
-def config_of(stack: str | None, config_file: Path | None = None) -> Config:
-    """The config a command speaks about: a file, a stack by name, or the selected stack."""
+def config_of(stack: str | None, config_file: Path | None = None, needs: Sequence[str] | None = None) -> Config:
+    """The config a command speaks about: a file, a stack by name, or the selected stack.
+
+    A file on its own must have the keys that `needs` names, a stack all that a stack must have.
+    """
     from causeway.config import from_file, stack_file
 
     if config_file is not None and stack is not None:
         raise ConfigError("--stack and --config are both given", "they may disagree", "Give one of them.")
     if config_file is not None:
-        return from_file(config_file)
+        return from_file(config_file, needs=needs)
     return from_file(stack_file(stack or selected_stack()))
 
 

@@ -23,13 +23,14 @@ def check(stack: str | None, config_file: Path | None, as_json: bool, mermaid: b
     Exit code 0: safe. 3: some mixture has no evidence. 4: some mixture is known to break, or no order exists.
     """
     from causeway import flags
+    from causeway.config import PLAN
     from causeway.model.certificate import Safety, certify
     from causeway.model.moves import Place
     from causeway.report import certificate_text, matrix_table
     from causeway.report import mermaid as diagrams
     from causeway.rollout.desired import flag_set
 
-    config = config_of(stack, config_file)
+    config = config_of(stack, config_file, needs=PLAN)
     flags.build(flag_set(config, Place(config.position, config.hold)))  # refuses what no document could hold
     found = certify(config.matrix, config.plan)
     if as_json:
@@ -50,9 +51,10 @@ def check(stack: str | None, config_file: Path | None, as_json: bool, mermaid: b
 @click.option("--changes", is_flag=True, help="With --json: only the weights that change at each position.")
 def plan(stack: str | None, config_file: Path | None, as_json: bool, changes: bool) -> None:
     """List the positions of the plan, with weights and actions, and where the config stands."""
+    from causeway.config import PLAN
     from causeway.report import plan_text
 
-    config = config_of(stack, config_file)
+    config = config_of(stack, config_file, needs=PLAN)
     if as_json:
         print_json({"positions": plan_text.rows(config, changes_only=changes)})
     else:
@@ -74,11 +76,12 @@ def plan(stack: str | None, config_file: Path | None, as_json: bool, changes: bo
 def cohort(stack: str | None, config_file: Path | None, position: str | None, keys: TextIO, as_json: bool) -> None:
     """Say which services each user gets from the package: what a support desk wants to know."""
     from causeway import flags
+    from causeway.config import PLAN
     from causeway.model.matrix import Version
     from causeway.model.moves import Place
     from causeway.rollout.desired import flag_set
 
-    config = config_of(stack, config_file)
+    config = config_of(stack, config_file, needs=(*PLAN, "causeway:seed"))
     weights = flag_set(config, Place(position or config.position, config.hold))
     try:
         users = [line.rstrip("\r\n") for line in keys]

@@ -39,13 +39,16 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def build(values: Values, stack: str, path: Path, today: datetime.date) -> r.Config:
-    """The config of one stack. Raises ConfigError where the values contradict each other."""
+    """The config of one stack. Raises ConfigError where the values contradict each other.
+
+    Which keys must be there is asked for before, by `load`.
+    """
     key = _Keys(values, path)
     accepted = tuple(_accepted_pair(entry) for entry in key("accept", []) if "pair" in entry)
     matrix = _matrix(key, _evidence_files(key), accepted, today)
     plan = build_plan(matrix)
     hold = _hold(key, matrix)
-    position, target = key("position"), key("target", None)
+    position, target = key("position", INFRASTRUCTURE), key("target", None)
     _ = plan[position]  # raises where there is none
     if target is not None:
         plan.last_of(target)
@@ -56,7 +59,7 @@ def build(values: Values, stack: str, path: Path, today: datetime.date) -> r.Con
         target=target,
         hold=hold,
         matrix=matrix,
-        seed=key("seed"),
+        seed=key("seed", stack),
         guardrails=_guardrails(key),
         freshness=_freshness(key("freshness", None)),
         soak=_soak(key("soak", {})),
@@ -292,7 +295,7 @@ def _hold(key: _Keys, matrix: Matrix) -> Hold:
 
 def _guardrails(key: _Keys) -> Guardrails:
     try:
-        return Guardrails(**{name: Guardrail(Measure(name), **row) for name, row in key("guardrails").items()})
+        return Guardrails(**{name: Guardrail(Measure(name), **row) for name, row in key("guardrails", {}).items()})
     except ValueError as error:
         raise ConfigError(
             f"{key.path}: causeway:guardrails: {error}", "the gates would not mean what they say"

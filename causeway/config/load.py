@@ -21,6 +21,8 @@ from causeway.errors import ConfigError
 
 STACKS = Path("stacks")
 INCLUDE = "causeway:include"
+#: The keys that a plan and its certificate follow from.
+PLAN = ("causeway:phases", "causeway:matrix")
 #: Keys that move a stack; a file that several stacks share must not have them.
 _PER_STACK = ("causeway:position", "causeway:hold", INCLUDE)
 
@@ -64,8 +66,12 @@ def stack_file(stack: str, folder: Path = STACKS) -> Path:
     return path
 
 
-def from_file(path: Path, *, today: datetime.date | None = None) -> Config:
-    """Read any stack config file. Raises ConfigError where it does not say what it must."""
+def from_file(path: Path, *, today: datetime.date | None = None, needs: Sequence[str] | None = None) -> Config:
+    """Read any stack config file. Raises ConfigError where it does not say what it must.
+
+    That is all that a stack needs, unless `needs` names fewer keys, for a plan to be judged on its own: it then stands
+    at its first position, under the guardrails that `simulate` uses.
+    """
     document = _read(path)
     config = document.values.get("config")
     if not isinstance(config, dict):
@@ -74,7 +80,7 @@ def from_file(path: Path, *, today: datetime.date | None = None) -> Config:
             "there is nothing to read",
             "A stack file is a mapping with the key `config`, as Pulumi writes it.",
         )
-    return _finish(config, document, _stack_name(path), today)
+    return _finish(config, document, _stack_name(path), today, needs)
 
 
 def from_values(
@@ -90,7 +96,13 @@ def _stack_name(path: Path) -> str:
     return parts[1] if len(parts) == 3 and parts[0] == "Pulumi" else path.stem
 
 
-def _finish(config: dict[str, Any], document: _Document, stack: str, today: datetime.date | None) -> Config:
+def _finish(
+    config: dict[str, Any],
+    document: _Document,
+    stack: str,
+    today: datetime.date | None,
+    needs: Sequence[str] | None = None,
+) -> Config:
     _validate({"config": config}, "config", document, prefix=("config",))
     included: dict[str, Any] = {}
     if name := config.get(INCLUDE):
@@ -105,7 +117,7 @@ def _finish(config: dict[str, Any], document: _Document, stack: str, today: date
         _validate(shared.values, "shared", shared)
         included = shared.values
     merged = {**included, **config}
-    missing = [key for key in _schema()["$defs"]["config"]["required"] if key not in merged]
+    missing = [key for key in needs or _schema()["$defs"]["config"]["required"] if key not in merged]
     if missing:
         raise ConfigError(
             f"{document.path} lacks {', '.join(missing)}",

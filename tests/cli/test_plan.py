@@ -10,6 +10,7 @@ import pytest
 
 from causeway import cli, flags
 from causeway.config import from_file
+from causeway.errors import ConfigError
 from causeway.model.matrix import Version
 from causeway.model.moves import Place
 from causeway.rollout.desired import flag_set
@@ -75,6 +76,29 @@ def test_check_says_that_cvplus_is_safe(causeway: Any, name: str) -> None:
     }
     assert list(found["closures"]) == SEVEN
     assert (found["missing"], found["conflict"], found["remedies"]) == ([], [], [])
+
+
+ALONE = """\
+config:
+  causeway:phases: [{name: one, services: [A]}]
+  causeway:matrix: {services: {A: {strategy: direct}}}
+"""
+
+
+def test_phases_and_matrix_are_enough_to_judge_a_plan(causeway: Any, tmp_path: Path) -> None:
+    """Prevents: a matrix cannot be judged before somebody has decided on guardrails, and where the stack stands."""
+    file, keys = tmp_path / "idea.yaml", tmp_path / "keys"
+    file.write_text(ALONE)
+    keys.write_text("somebody\n")
+    code, out = causeway("check", "--config", file, "--json")
+    assert (code, json.loads(out)["groups"]) == (0, [["A"]])
+    code, out = causeway("plan", "--config", file, "--json")
+    assert code is None or code == 0
+    assert [row["name"] for row in json.loads(out)["positions"]][:2] == ["infrastructure", "one/A/10"]
+    code, out = causeway("cohort", "--config", file, "--keys", keys, "--json")
+    assert code == 2 and "lacks causeway:seed" in json.loads(out)["fact"], "who goes first would be made up"
+    with pytest.raises(ConfigError, match="lacks causeway:position, causeway:seed, causeway:guardrails"):
+        from_file(file)
 
 
 def test_check_says_what_is_missing_where_and_what_would_help(causeway: Any, edited: Any) -> None:
