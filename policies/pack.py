@@ -80,7 +80,7 @@ def _config_readable(args: ResourceValidationArgs, report: ReportViolation) -> N
     if args.resource_type != "pulumi:pulumi:Stack":
         return
     try:
-        _read(_stack_of(args.urn))
+        _wanted(_stack_of(args.urn))
     except CausewayError as error:
         report(str(error), None)
 
@@ -104,7 +104,7 @@ def _stack_policy(rule: StackRule) -> Policy:
 def _check(rule: Rule | StackRule, urn: str, subject: Any, report: ReportViolation) -> None:
     """Report what a rule finds; what it cannot read is a finding too, never a stack trace."""
     try:
-        wanted = expected(_read(_stack_of(urn)))
+        wanted = _wanted(_stack_of(urn))
     except CausewayError:
         return  # `config-readable` says so
     try:
@@ -137,5 +137,5 @@ def _stack_of(urn: str) -> str:
 
 
 @cache
-def _read(stack: str) -> Config:
-    return from_file(stack_file(stack))
+def _wanted(stack: str) -> Expected:
+    return expected(from_file(stack_file(stack)))

@@ -179,10 +179,10 @@ def _stage(processes: Processes, console: Console, options: argparse.Namespace) 
     variables = environment.process_variables()
     url = f"http://127.0.0.1:{port}"
     python = sys.executable
-    application = [python, "-m", "examples.cvplus.app", "--port", str(port), "--stack", STACK, "--pace", "2"]
+    application = [python, "-m", "examples.cvplus.app", "--port", str(port), "--stack", STACK, "--pace", "4"]
     processes.start("application", application, ready=answering(f"{url}/healthz"), env=variables)
     load = [python, "-m", "examples.cvplus.load", "--url", url, "--users", str(SEEDED_USERS)]
-    load += ["--rate", str(options.rate), "--report", str(OUT / "load.json")]
+    load += ["--rate", str(options.rate), "--job-every", "50", "--report", str(OUT / "load.json")]
     processes.start("load", load, env=variables)
     return Demo(environment, project, url, console)
 
@@ -201,7 +201,7 @@ def _project(port: int) -> Path:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m examples.cvplus.demo", description=__doc__)
-    parser.add_argument("--rate", type=float, default=120.0, help="requests a second")
+    parser.add_argument("--rate", type=float, default=300.0, help="requests a second")
     return parser.parse_args()
 
 

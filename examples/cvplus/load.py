@@ -8,28 +8,35 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import itertools
 import json
 import random
 import signal
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
+import aiohttp
 import uvloop
 
 from examples.cvplus.front import FAILED_HEADER, FAULT_HEADER, PACKAGE_HEADER
 from examples.cvplus.report import Record, summarise
 from examples.cvplus.seed import user
 
-#: Every so many requests one starts a job.
-JOB_EVERY = 20
 TIMEOUT_S = 10.0
-#: A pool of connections searches all of them at every request; many small pools cost less than one large.
-CLIENTS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back: its status, and its headers by name in any case."""
+
+    status: int
+    headers: Mapping[str, str]
+
+
+#: Sends a request by method and path. Raises OSError, TimeoutError or aiohttp.ClientError where no answer comes.
+Send = Callable[[str, str], Awaitable[Answer]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +49,14 @@ class Time:
 
 
 class Load:
-    """The traffic of `users` users at `rate` requests a second."""
+    """The traffic of `users` users at `rate` requests a second, one in `job_every` of which starts a job."""
 
     def __init__(
-        self, clients: Sequence[httpx.AsyncClient], users: int, rate: float, chance: random.Random, its: Time
+        self, send: Send, users: int, rate: float, chance: random.Random, its: Time, *, job_every: int = 20
     ) -> None:
-        self._clients = clients
+        self._answer = send
         self._rate = rate
+        self._job_every = job_every
         self._chance = chance
         self._time = its
         self._idle = [user(number) for number in range(users)]
@@ -66,7 +74,7 @@ class Load:
             if stop.is_set():
                 break
             if self._idle:
-                task = asyncio.create_task(self._send(self._take(), "GET" if turn % JOB_EVERY else "POST"))
+                task = asyncio.create_task(self._send(self._take(), "GET" if turn % self._job_every else "POST"))
                 self._under_way.add(task)
                 task.add_done_callback(self._under_way.discard)
         await asyncio.gather(*self._under_way)
@@ -74,10 +82,9 @@ class Load:
     async def _send(self, name: str, method: str) -> None:
         at, begun = self._time.wall(), self._time.clock()
         try:
-            client = self._clients[hash(name) % len(self._clients)]
-            answer = await client.request(method, f"/cv/{name}/improvements")
+            answer = await self._answer(method, f"/cv/{name}/improvements")
             record = _record(at, name, self._time.clock() - begun, answer)
-        except httpx.HTTPError as error:
+        except (OSError, TimeoutError, aiohttp.ClientError) as error:
             record = Record(at, name, 0, self._time.clock() - begun, error=repr(error))
         self.records.append(record)
         self._idle.append(name)
@@ -89,12 +96,12 @@ class Load:
         return self._idle.pop()
 
 
-def _record(at: float, name: str, seconds: float, answer: httpx.Response) -> Record:
+def _record(at: float, name: str, seconds: float, answer: Answer) -> Record:
     listed = answer.headers.get(PACKAGE_HEADER)
     return Record(
         at,
         name,
-        answer.status_code,
+        answer.status,
         seconds,
         package=None if listed is None else frozenset(filter(None, listed.split(","))),
         failed=answer.headers.get(FAILED_HEADER),
@@ -106,17 +113,28 @@ async def _main(options: argparse.Namespace) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with contextlib.AsyncExitStack() as open_clients:
-        clients = [await open_clients.enter_async_context(_client(options.url)) for _ in range(CLIENTS)]
-        load = Load(clients, options.users, options.rate, random.Random(options.seed), Time())
+    async with _session(options.url) as session:
+        chance = random.Random(options.seed)
+        load = Load(over(session), options.users, options.rate, chance, Time(), job_every=options.job_every)
         await load.run(stop, options.seconds)
     options.report.parent.mkdir(parents=True, exist_ok=True)
     options.report.write_text(json.dumps(summarise(load.records), indent=1) + "\n")
 
 
-def _client(url: str) -> httpx.AsyncClient:
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=16, keepalive_expiry=30)
-    return httpx.AsyncClient(base_url=url, timeout=TIMEOUT_S, limits=limits, verify=False, trust_env=False)
+def _session(url: str) -> aiohttp.ClientSession:
+    connections = aiohttp.TCPConnector(limit=0, keepalive_timeout=30)
+    return aiohttp.ClientSession(url, connector=connections, timeout=aiohttp.ClientTimeout(total=TIMEOUT_S))
+
+
+def over(session: aiohttp.ClientSession) -> Send:
+    """Sends over real connections, and reads each answer to its end."""
+
+    async def send(method: str, path: str) -> Answer:
+        async with session.request(method, path) as answer:
+            await answer.read()
+            return Answer(answer.status, answer.headers)
+
+    return send
 
 
 def main() -> None:
@@ -125,6 +143,7 @@ def main() -> None:
     parser.add_argument("--url", required=True)
     parser.add_argument("--users", type=int, default=400)
     parser.add_argument("--rate", type=float, default=80.0, help="requests a second")
+    parser.add_argument("--job-every", type=int, default=20, help="one request in so many starts a job")
     parser.add_argument("--seconds", type=float, help="how long; otherwise until SIGTERM")
     parser.add_argument("--report", type=Path, required=True, help="where the figures go, as JSON")
     parser.add_argument("--seed", type=int, default=1, help="of the order in which users come")

@@ -7,11 +7,21 @@ import json
 import random
 
 from causeway.model.matrix import Version
-from examples.cvplus.load import Load, Time
+from examples.cvplus.load import Answer, Load, Send, Time
 from examples.cvplus.report import Flip, Record, flips, per_second, quantile, summarise
 from tests.examples.harness import Clock, CVPlus
 
 A, AB, NONE = frozenset({"A"}), frozenset({"A", "B"}), frozenset[str]()
+
+
+def sending(app: CVPlus) -> Send:
+    """Sends to an application in memory."""
+
+    async def send(method: str, path: str) -> Answer:
+        answer = await app.client.request(method, path)
+        return Answer(answer.status_code, answer.headers)
+
+    return send
 
 
 def record(at: float, user: str = "ann", package: frozenset[str] | None = NONE, status: int = 200) -> Record:
@@ -59,7 +69,7 @@ def test_quantiles() -> None:
 def test_a_run_has_many_users_with_one_request_each_at_a_time() -> None:
     async def run() -> tuple[list[Record], int]:
         app, clock = CVPlus(), Clock()
-        load = Load([app.client], 20, 10.0, random.Random(1), Time(clock, clock, clock.sleep))
+        load = Load(sending(app), 20, 10.0, random.Random(1), Time(clock, clock, clock.sleep))
         await load.run(asyncio.Event(), 60)
         return load.records, app.runtime.jobs.running("ImprovementOrchestrator", Version.LEGACY)
 
@@ -73,7 +83,7 @@ def test_a_run_ends_when_told() -> None:
     async def run() -> int:
         app, clock, stop = CVPlus(), Clock(), asyncio.Event()
         stop.set()
-        load = Load([app.client], 20, 10.0, random.Random(1), Time(clock, clock, clock.sleep))
+        load = Load(sending(app), 20, 10.0, random.Random(1), Time(clock, clock, clock.sleep))
         await load.run(stop, None)
         return len(load.records)
 
