@@ -15,8 +15,9 @@ _DAY_S = 86_400
 class BackupBucketArgs:
     """`retention_days` is the time nothing can be deleted or replaced; locking it is irreversible.
 
-    `kms_key` is the full name of a Cloud KMS key (CMEK). `writers` and `readers` are names of identities and their
-    IAM members. Objects turn colder after `nearline_days`; versions that were replaced go after `noncurrent_days`.
+    `kms_key` is the full name of a Cloud KMS key (CMEK). `writers`, `appenders` (who read, and add but never replace)
+    and `readers` are names of identities and their IAM members. Objects turn colder after `nearline_days`; versions
+    that were replaced go after `noncurrent_days`.
     """
 
     project: str
@@ -29,6 +30,7 @@ class BackupBucketArgs:
     noncurrent_days: int = 90
     deletion_policy: str = "PREVENT"
     writers: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    appenders: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     readers: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
 
 
@@ -56,10 +58,14 @@ class BackupBucket(pulumi.ComponentResource):
             deletion_policy=args.deletion_policy,
             opts=pulumi.ResourceOptions(parent=self),
         )
-        for role, members in (("objectUser", args.writers), ("objectViewer", args.readers)):
+        for role, members in (
+            ("objectUser", args.writers),
+            ("objectViewer", {**args.appenders, **args.readers}),
+            ("objectCreator", args.appenders),
+        ):
             for who, member in members.items():
                 storage.BucketIAMMember(
-                    f"{name}-{who}",
+                    f"{name}-{who}-adds" if role == "objectCreator" else f"{name}-{who}",
                     bucket=self.bucket.name,
                     role=f"roles/storage.{role}",
                     member=member,

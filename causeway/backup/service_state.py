@@ -39,13 +39,14 @@ Sleep = Callable[[float], None]
 
 @dataclass(frozen=True, slots=True)
 class ServiceStateBackup:
-    """The state of `service` at `timestamp`, when `version` ran; `id` names the record.
+    """The state of `service` of `stack` at `timestamp`, when `version` ran; `id` names the record.
 
     `collections` say where each kind was gathered. `body` is a serialised `Document` whose fields are the kinds; each
     is a map from document id to the map of that document's fields.
     """
 
     id: str
+    stack: str
     service: str
     timestamp: datetime
     version: str
@@ -61,6 +62,7 @@ class ServiceStateBackup:
         """What it holds, for `--json` and the journal; no contents."""
         return {
             "id": self.id,
+            "stack": self.stack,
             "service": self.service,
             "timestamp": times.text(self.timestamp),
             "version": self.version,
@@ -73,6 +75,7 @@ class ServiceStateBackup:
 def save_service_state(
     application: Connection,
     records: Connection,
+    stack: str,
     service: str,
     version: str,
     collections: Mapping[str, str],
@@ -81,7 +84,8 @@ def save_service_state(
 ) -> ServiceStateBackup:
     """Gather a service's state from the application's collections at one pinned time, keep it, and read it back.
 
-    `collections` are top-level collections by kind (`KINDS`).
+    `collections` are top-level collections by kind (`KINDS`). `stack` is whose record it is: several keep theirs in one
+    database.
 
     Raises:
         ConfigError: a kind there is no such thing as.
@@ -94,27 +98,26 @@ def save_service_state(
         )
     at = queries.server_time(application)
     body = _gather(application, collections, at)
-    kept = ServiceStateBackup(
-        f"{service}-{at:%Y%m%dT%H%M%S%f}Z".replace("/", "_"), service, at, version, dict(collections), body
-    )
+    record_id = f"{stack}-{service}-{at:%Y%m%dT%H%M%S%f}Z".replace("/", "_")
+    kept = ServiceStateBackup(record_id, stack, service, at, version, dict(collections), body)
     head, chunks = _documents(kept, records.database.root)
     writer = Writer(records, _at_once, sleep, _unseen)
     writer.write(set_document(chunk, None, guarded=True) for chunk in chunks)
     if writer.write([set_document(head, None, guarded=True)]).moved_on:
         raise Conflict(f"the state of {service} at {times.text(at)} is kept already by another process")
-    if load_service_state(records, service, at).body != body:
+    if load_service_state(records, stack, service, at).body != body:
         raise IntegrityError(f"the state of {service} kept as {kept.id} does not read back equal")
     return kept
 
 
-def load_service_state(records: Connection, service: str, at: datetime) -> ServiceStateBackup:
-    """The latest record of a service not after `at`.
+def load_service_state(records: Connection, stack: str, service: str, at: datetime) -> ServiceStateBackup:
+    """The latest record of a stack's service not after `at`.
 
     Raises:
         ConfigError: there is none.
         IntegrityError: a chunk is missing, or the state does not have its sha256.
     """
-    head = _latest_head(records, service, at)
+    head = _latest_head(records, stack, service, at)
     if head is None:
         raise ConfigError(
             f"no state of {service} was kept at {times.text(at)} or before",
@@ -134,8 +137,8 @@ def load_service_state(records: Connection, service: str, at: datetime) -> Servi
     return _record(head, body)
 
 
-def list_service_states(records: Connection, service: str | None = None) -> list[dict[str, Any]]:
-    """What records there are, oldest first."""
+def list_service_states(records: Connection, stack: str, service: str | None = None) -> list[dict[str, Any]]:
+    """What records of a stack there are, oldest first."""
     found = [
         {
             "id": relative_path(head.name).split("/")[1],
@@ -145,7 +148,8 @@ def list_service_states(records: Connection, service: str | None = None) -> list
             "bytes": head.fields["bytes"].integer_value,
         }
         for head in _heads(records)
-        if service is None or head.fields["service"].string_value == service
+        if head.fields["stack"].string_value == stack
+        and (service is None or head.fields["service"].string_value == service)
     ]
     return sorted(found, key=lambda row: (row["timestamp"], row["id"]))
 
@@ -202,6 +206,7 @@ def _documents(kept: ServiceStateBackup, root: str) -> tuple[bytes, list[bytes]]
     name = f"{root}/{COLLECTION}/{kept.id}"
     expires = times.to_proto(kept.timestamp + KEPT_FOR)
     head = DOCUMENT(name=name)
+    head.fields["stack"].string_value = kept.stack
     head.fields["service"].string_value = kept.service
     head.fields["version"].string_value = kept.version
     head.fields["taken_at"].timestamp_value.CopyFrom(times.to_proto(kept.timestamp))
@@ -251,25 +256,30 @@ def _heads(records: Connection) -> Iterator[Any]:
             yield message
 
 
-def _latest_head(records: Connection, service: str, at: datetime) -> Any:
-    request = queries.RUN_QUERY(parent=records.database.root)
+def _latest_head(records: Connection, stack: str, service: str, at: datetime) -> Any:
+    for response in records.stream("RunQuery", latest(records.database.root, stack, service, at).SerializeToString()):
+        document = queries.take_document(response)
+        if document is not None:
+            return DOCUMENT.FromString(document)
+    return None
+
+
+def latest(root: str, stack: str, service: str, at: datetime) -> Any:
+    """The `RunQueryRequest` for the newest head not after `at`. The stack provisions the composite index it needs."""
+    request = queries.RUN_QUERY(parent=root)
     query = request.structured_query
     query.from_.add(collection_id=COLLECTION)
     query.where.composite_filter.op = queries.AND
-    by_service = query.where.composite_filter.filters.add().field_filter
-    by_service.field.field_path, by_service.op = "service", queries.OPERATOR.EQUAL
-    by_service.value.string_value = service
+    for path, text in (("stack", stack), ("service", service)):
+        equal = query.where.composite_filter.filters.add().field_filter
+        equal.field.field_path, equal.op, equal.value.string_value = path, queries.OPERATOR.EQUAL, text
     by_time = query.where.composite_filter.filters.add().field_filter
     by_time.field.field_path, by_time.op = "taken_at", queries.OPERATOR.LESS_THAN_OR_EQUAL
     by_time.value.timestamp_value.CopyFrom(times.to_proto(at))
     newest = query.order_by.add()
     newest.field.field_path, newest.direction = "taken_at", queries.DESCENDING
     query.limit.value = 1
-    for response in records.stream("RunQuery", request.SerializeToString()):
-        document = queries.take_document(response)
-        if document is not None:
-            return DOCUMENT.FromString(document)
-    return None
+    return request
 
 
 def _chunks(records: Connection, record_id: str, count: int) -> bytes:
@@ -287,6 +297,7 @@ def _record(head: Any, body: bytes) -> ServiceStateBackup:
     fields = head.fields
     return ServiceStateBackup(
         id=relative_path(head.name).split("/")[1],
+        stack=fields["stack"].string_value,
         service=fields["service"].string_value,
         timestamp=times.from_proto(fields["taken_at"].timestamp_value),
         version=fields["version"].string_value,

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import click
 
 from causeway.cli.backup_options import connect, database_option, project_option, source, yes_option
-from causeway.cli.common import config_of, json_option, print_json, quietly, stack_option
+from causeway.cli.common import config_of, json_option, print_json, quietly, selected_stack, stack_option
 from causeway.errors import ConfigError, Exit
 
 records_option = click.option(
@@ -48,10 +48,22 @@ def save(
     from causeway.backup.service_state import save_service_state
 
     application = source(stack, project, database)
-    by_kind = dict(each.split("=", 1) for each in collections if "=" in each) or _configured(stack, service)
+    by_kind = dict(map(_kind_and_name, collections)) or _configured(stack, service)
     with connect(application) as read, connect(Database(application.project, records)) as keep:
-        kept = save_service_state(read, keep, service, version, by_kind, sleep=time.sleep)
+        kept = save_service_state(read, keep, _whose(stack, project), service, version, by_kind, sleep=time.sleep)
     print_json(kept.as_dict()) if as_json else click.echo(f"{kept.id}: {len(kept.body)} bytes")
+
+
+def _whose(stack: str | None, project: str | None) -> str:
+    """The stack whose records are meant; beside a project named outright there need be none."""
+    return stack or ("" if project is not None else selected_stack())
+
+
+def _kind_and_name(given: str) -> tuple[str, str]:
+    kind, equals, name = given.partition("=")
+    if not (kind and equals and name):
+        raise click.BadParameter(f"{given!r} is not KIND=NAME", param_hint="--collection")
+    return kind, name
 
 
 def _configured(stack: str | None, service: str) -> dict[str, str]:
@@ -78,7 +90,7 @@ def list_states(service: str | None, stack: str | None, project: str | None, rec
     from causeway.backup.service_state import list_service_states
 
     with connect(Database(source(stack, project, None).project, records)) as connection:
-        rows = list_service_states(connection, service)
+        rows = list_service_states(connection, _whose(stack, project), service)
     if as_json:
         print_json(rows)
     else:
@@ -113,7 +125,7 @@ def restore(
 
     application = source(stack, project, database)
     with connect(application) as write, connect(Database(application.project, records)) as keep:
-        kept = load_service_state(keep, service, times.parse(at) if at else datetime.now(UTC))
+        kept = load_service_state(keep, _whose(stack, project), service, times.parse(at) if at else datetime.now(UTC))
         if not yes:
             named = ", ".join(sorted(kept.collections.values()))
             click.confirm(f"Replace {named} in {application.name} by {kept.id}?", abort=True, err=True)

@@ -77,7 +77,7 @@ def build(values: Values, stack: str, path: Path, today: datetime.date) -> r.Con
         accepted_positions=_accepted_positions(key("accept", []), plan),
         go_back_anyway=key("go_back_anyway", False),
         notify={severity: tuple(channels) for severity, channels in key("notify", {}).items()},
-        backup=_backup(key("backup", {})),
+        backup=_backup(key("backup", {}), _own_archive(values, stack)),
         cloud=_cloud(key("cloud", {})),
         plan=plan,
     )
@@ -420,13 +420,19 @@ def _accepted_positions(rows: list[Values], plan: Plan) -> tuple[r.AcceptedPosit
     return exceptions
 
 
-def _backup(row: Values) -> r.Backup:
+def _own_archive(values: Values, stack: str) -> str:
+    """Where archives lie unless config says: what runs in the cloud keeps nothing on its own disk."""
+    deployed = "causeway:cloud" in values and values.get("gcp:project")
+    return f"gs://{r.bucket_of(values['gcp:project'], stack)}/archive" if deployed else "out/backup"
+
+
+def _backup(row: Values, archive: str) -> r.Backup:
     priorities = tuple(
         r.Priority(name, row[name]["every"], tuple(row[name]["collections"]), r.Keep(**row[name].get("keep", {})))
         for name in ("critical", "high", "medium")
         if name in row
     )
-    return r.Backup(priorities, row.get("archive", "out/backup"), row.get("database", "(default)"))
+    return r.Backup(priorities, row.get("archive", archive), row.get("database", "(default)"))
 
 
 def _cloud(row: Values) -> r.Cloud:

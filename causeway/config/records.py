@@ -155,3 +155,13 @@ class Config:
     backup: Backup
     cloud: Cloud
     plan: Plan
+
+    @property
+    def bucket(self) -> str:
+        """The bucket that the stack provisions for archives."""
+        return bucket_of(self.project, self.stack)
+
+
+def bucket_of(project: str | None, stack: str) -> str:
+    """The name of a stack's own bucket; names of buckets are unique in the world."""
+    return f"{project}-causeway-{stack}"

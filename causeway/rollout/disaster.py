@@ -83,7 +83,7 @@ def _restore_states(stack: Stack, at: datetime) -> dict[str, Any]:
     ):
         for service in stack.config.hooks.state:
             try:
-                kept = load_service_state(records, service, at)
+                kept = load_service_state(records, stack.name, service, at)
             except ConfigError as error:
                 found[service] = {"kept": None, "why": error.fact}
                 continue

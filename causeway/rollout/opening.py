@@ -144,7 +144,7 @@ def _keep_state(config: Config, service: str, place: Place, sleep: Callable[[flo
         Connection.open(Database(project, config.backup.database)) as application,
         Connection.open(Database(project, DATABASE)) as records,
     ):
-        save_service_state(application, records, service, str(place), collections, sleep=sleep)
+        save_service_state(application, records, config.stack, service, str(place), collections, sleep=sleep)
     return True
 
 

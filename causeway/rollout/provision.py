@@ -55,11 +55,12 @@ def provision(config: Config) -> None:
         BackupBucketArgs(
             project,
             config.cloud.region,
-            f"{project}-causeway-{config.stack}",
+            config.bucket,
             retention_days=config.cloud.retention_days,
             kms_key=config.cloud.kms_key,
             writers={who: identities.member(who) for who in ("stream", "backup")},
-            readers={who: identities.member(who) for who in ("verify", "restore")},
+            appenders={"verify": identities.member("verify")},
+            readers={"restore": identities.member("restore")},
         ),
     )
     runs = schedule(config.stack, {priority.name: priority.every for priority in config.backup.priorities})

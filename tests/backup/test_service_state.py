@@ -33,7 +33,7 @@ def fill(application: Connection, count: int, size: int = 10) -> None:
 
 
 def save(application: Connection, records: Connection, version: str = "package"):  # type: ignore[no-untyped-def]
-    return save_service_state(application, records, "CacheManager", version, COLLECTIONS, sleep=no_sleep)
+    return save_service_state(application, records, "local", "CacheManager", version, COLLECTIONS, sleep=no_sleep)
 
 
 def test_state_is_kept_keyed_by_id_and_comes_back(connect: Connect) -> None:
@@ -62,7 +62,7 @@ def test_state_larger_than_a_document_is_chunked_under_one_head(connect: Connect
     assert paths[0] == f"{COLLECTION}/{kept.id}"
     assert len(paths) == 1 + 4
     shapes.delete(application, list(contents(application)))
-    loaded = load_service_state(records, "CacheManager", kept.timestamp)
+    loaded = load_service_state(records, "local", "CacheManager", kept.timestamp)
     assert loaded == kept
     assert restore_service_state(application, loaded, sleep=no_sleep).equal
     assert len(contents(application)) == 160
@@ -75,17 +75,17 @@ def test_chunks_without_a_head_are_no_record_and_a_lost_chunk_is_told(connect: C
     head = f"{COLLECTION}/{kept.id}"
     shapes.delete(records, [f"{head}/chunks/000001"])
     with pytest.raises(IntegrityError, match="chunks/000001 is missing"):
-        load_service_state(records, "CacheManager", kept.timestamp)
+        load_service_state(records, "local", "CacheManager", kept.timestamp)
     shapes.delete(records, [head])
     with pytest.raises(ConfigError, match="no state of CacheManager"):
-        load_service_state(records, "CacheManager", kept.timestamp)
+        load_service_state(records, "local", "CacheManager", kept.timestamp)
 
 
 def test_every_shape_of_document_can_be_state(source: Connection, connect: Connect) -> None:
     records = connect("causeway")
     collections = {"cache_entries": "shapes", "orchestration_jobs": "ids"}
     before = contents(source)
-    kept = save_service_state(source, records, "S", "legacy", collections, sleep=no_sleep)
+    kept = save_service_state(source, records, "local", "S", "legacy", collections, sleep=no_sleep)
     shapes.delete(source, [path for path in before if path.startswith(("shapes/", "ids/"))])
     assert restore_service_state(source, kept, sleep=no_sleep).equal
     assert contents(source) == before
@@ -96,17 +96,28 @@ def test_the_latest_record_not_after_a_time_is_the_one(connect: Connect) -> None
     fill(application, 1)
     first = save(application, records, "legacy")
     second = save(application, records, "package")
-    assert load_service_state(records, "CacheManager", second.timestamp) == second
-    assert load_service_state(records, "CacheManager", second.timestamp - timedelta(microseconds=1)) == first
+    assert load_service_state(records, "local", "CacheManager", second.timestamp) == second
+    assert load_service_state(records, "local", "CacheManager", second.timestamp - timedelta(microseconds=1)) == first
     with pytest.raises(ConfigError, match="or before"):
-        load_service_state(records, "CacheManager", first.timestamp - timedelta(microseconds=1))
-    assert [row["version"] for row in list_service_states(records, "CacheManager")] == ["legacy", "package"]
-    assert list_service_states(records, "Other") == []
+        load_service_state(records, "local", "CacheManager", first.timestamp - timedelta(microseconds=1))
+    assert [row["version"] for row in list_service_states(records, "local", "CacheManager")] == ["legacy", "package"]
+    assert list_service_states(records, "local", "Other") == []
+
+
+def test_two_stacks_in_one_project_keep_their_states_apart(connect: Connect) -> None:
+    """Prevents: level 4 of staging gives production's state back, because both call a service the same."""
+    application, records = connect(), connect("causeway")
+    fill(application, 1)
+    ours = save(application, records, "legacy")
+    theirs = save_service_state(application, records, "other", "CacheManager", "package", COLLECTIONS, sleep=no_sleep)
+    assert load_service_state(records, "local", "CacheManager", theirs.timestamp) == ours
+    assert load_service_state(records, "other", "CacheManager", theirs.timestamp) == theirs
+    assert [row["id"] for row in list_service_states(records, "other")] == [theirs.id]
 
 
 def test_a_kind_there_is_not_is_refused_before_anything_is_read(connect: Connect) -> None:
     with pytest.raises(ConfigError, match="no kind breakers"):
-        save_service_state(connect(), connect(), "S", "legacy", {"breakers": "b"}, sleep=no_sleep)
+        save_service_state(connect(), connect(), "local", "S", "legacy", {"breakers": "b"}, sleep=no_sleep)
 
 
 def test_the_commands(connect: Connect) -> None:

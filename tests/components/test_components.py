@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import json
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pulumi
 import pytest
 from pulumi.runtime import rpc
 
+from causeway.backup import service_state
 from causeway.cli import cli
 from components.alerts import Alert, Alerts, AlertsArgs, label_value, missed_run
 from components.application_database import ApplicationDatabase, ApplicationDatabaseArgs, unprotected
@@ -96,6 +98,28 @@ def test_the_backup_bucket_is_private_versioned_and_retained(cloud) -> None:
     deletes = [rule for rule in bucket["lifecycleRules"] if rule["action"]["type"] == "Delete"]
     assert all(rule["condition"]["withState"] == "ARCHIVED" for rule in deletes), "live archives are never aged out"
     assert cloud.one("backups-backup")["role"] == "roles/storage.objectUser"
+
+
+def test_whoever_adds_to_an_archive_may_not_replace_what_is_there(cloud) -> None:
+    """Prevents: a trial restore of hours ends with 403, for its result is one more object of the archive."""
+    args = BackupBucketArgs("demo", "EU", "demo-backups", appenders={"verify": "user:v"}, readers={"restore": "user:r"})
+    cloud.provision(lambda: BackupBucket("backups", args))
+    roles = {grant.name: grant.inputs["role"] for grant in cloud.of("BucketIAMMember")}
+    assert roles == {
+        "backups-verify": "roles/storage.objectViewer",
+        "backups-verify-adds": "roles/storage.objectCreator",
+        "backups-restore": "roles/storage.objectViewer",
+    }
+
+
+def test_the_newest_state_of_a_service_is_found_by_an_index(cloud) -> None:
+    """Prevents: on real Firestore, which unlike the emulator needs it, neither save nor restore finds a record."""
+    cloud.provision(lambda: Records("records", RecordsArgs("demo", "europe-west1")))
+    (index,) = [each.inputs for each in cloud.of("Index") if each.inputs["collection"] == service_state.COLLECTION]
+    query = service_state.latest("root", "local", "S", datetime.datetime.now(datetime.UTC)).structured_query
+    equal = [each.field_filter.field.field_path for each in query.where.composite_filter.filters[:-1]]
+    assert [field["fieldPath"] for field in index["fields"]] == [*equal, query.order_by[0].field.field_path]
+    assert [field["order"] for field in index["fields"]] == ["ASCENDING", "ASCENDING", "DESCENDING"]
 
 
 def test_no_identity_holds_a_basic_role_and_firestore_roles_name_one_database(cloud) -> None:
