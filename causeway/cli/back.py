@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import click
 
 from causeway.cli.common import json_option, print_json, selected_stack, stack_option
 from causeway.cli.move import commit_option, narrated
+
+REASON = "CAUSEWAY_REASON"
+
+
+class Minutes(click.ParamType[int]):
+    """Whole minutes, or a duration as config writes it."""
+
+    name = "MINUTES"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        found = re.fullmatch(r"(\d+)([mh]?)", str(value))
+        minutes = int(found[1]) * (60 if found[2] == "h" else 1) if found else 0
+        if not 1 <= minutes <= 24 * 60:
+            self.fail(f"{value!r} is not a time from 1 to {24 * 60} minutes; write 30, 30m or 2h", param, ctx)
+        return minutes
 
 
 @click.command()
@@ -16,7 +32,7 @@ from causeway.cli.move import commit_option, narrated
     "--level", type=click.IntRange(1, 4), required=True, help="1 a service, 2 the phase, 3 everything, 4 and data."
 )
 @click.option("--service", "services", multiple=True, help="Level 1: whose breaker opens; may be given more than once.")
-@click.option("--reason", required=True, help="Why; kept in the journal.")
+@click.option("--reason", envvar=REASON, default="by hand, no reason given", help="Why; kept in the journal.")
 @click.option("--graceful", is_flag=True, help="Drain first.")
 @click.option("--anyway", is_flag=True, help="Even if legacy does not answer its health check.")
 @click.option("--at", metavar="TIME", help="Level 4: the time whose data comes back.")
@@ -51,7 +67,7 @@ def rollback(
 @click.command()
 @stack_option
 @click.argument("service")
-@click.option("--reason", required=True, help="Why it may be closed again; kept in the journal.")
+@click.option("--reason", envvar=REASON, required=True, help="Why it may be closed again; kept in the journal.")
 @commit_option
 @json_option
 def release(stack: str | None, service: str, reason: str, commit: bool, as_json: bool) -> None:
@@ -84,7 +100,7 @@ def reconcile(stack: str | None, commit: bool, as_json: bool) -> None:
 
 @click.command()
 @stack_option
-@click.option("--reason", required=True, help="Why.")
+@click.option("--reason", envvar=REASON, required=True, help="Why.")
 @json_option
 def arm(stack: str | None, reason: str, as_json: bool) -> None:
     """Arm the rollback triggers again."""
@@ -97,9 +113,9 @@ def arm(stack: str | None, reason: str, as_json: bool) -> None:
 
 @click.command()
 @stack_option
-@click.option("--reason", required=True, help="Why nothing may roll back by itself for a while.")
+@click.option("--reason", envvar=REASON, required=True, help="Why nothing may roll back by itself for a while.")
 @click.option(
-    "--for", "minutes", type=click.IntRange(1, 24 * 60), required=True, help="Minutes until they are armed again."
+    "--for", "minutes", type=Minutes(), required=True, help="Minutes (30, 30m, 2h) until they are armed again."
 )
 @json_option
 def disarm(stack: str | None, reason: str, minutes: int, as_json: bool) -> None:

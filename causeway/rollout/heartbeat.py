@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 
-from causeway.errors import CausewayError, Conflict
-from causeway.rollout.control import Lease
+from causeway.errors import Conflict
+from causeway.rollout.control import LEASE, Lease
 from causeway.rollout.store import NOW
 
 
 class Heartbeat:
-    """Renews the lease and `renewed_at` in the background, every `every` seconds.
+    """Renews the lease and `renewed_at` in the background, every `every` seconds, or as often as the lease needs.
 
     A beat that cannot be written is tried again at the next one; `lost` is set once somebody else has taken over.
     """
@@ -18,7 +18,7 @@ class Heartbeat:
     def __init__(self, lease: Lease, every: float) -> None:
         self.lost: Conflict | None = None
         self._lease = lease
-        self._every = every
+        self._every = min(every, LEASE / 3)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
 
@@ -45,5 +45,5 @@ class Heartbeat:
             self._lease.commit(renewed_at=NOW)
         except Conflict as error:
             self.lost = error
-        except CausewayError:
+        except Exception:  # whatever it is, the next beat may get through; a thread that died would lose the lease
             pass  # Firestore does not answer; readers fall back by their own clock, which is what freshness is for

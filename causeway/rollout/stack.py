@@ -6,11 +6,12 @@ import datetime
 import getpass
 import json
 import os
+import secrets
 import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +122,13 @@ class Stack:
 def whoami() -> str:
     """Who moves: user, host and process; what the journal and the lease name."""
     user = os.environ.get("CAUSEWAY_USER") or os.environ.get("GITHUB_ACTOR") or getpass.getuser()
-    return f"{user}@{socket.gethostname()}:{os.getpid()}"
+    return f"{user}@{socket.gethostname()}:{os.getpid()}-{_mark(os.getpid())}"
+
+
+@cache
+def _mark(pid: int) -> str:
+    """Tells a process from one of the same number elsewhere: in containers, many are number 1 of one host name."""
+    return secrets.token_hex(2)
 
 
 def in_plan_order(config: Config, services: Iterable[str]) -> list[str]:

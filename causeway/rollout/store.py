@@ -133,7 +133,8 @@ class _reaching:  # noqa: N801 - reads as a phrase
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         from google.api_core import exceptions
 
-        if isinstance(error, exceptions.RetryError | exceptions.ServerError | exceptions.Forbidden):
+        unavailable = exceptions.RetryError | exceptions.ServerError | exceptions.TooManyRequests | exceptions.Cancelled
+        if isinstance(error, unavailable | exceptions.Forbidden | exceptions.Unauthorized):
             host = os.environ.get("FIRESTORE_EMULATOR_HOST")
             raise Unreachable(
                 f"Firestore does not answer{f' at {host}' if host else ''}: {error}",

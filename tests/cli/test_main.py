@@ -141,7 +141,7 @@ def test_with_json_a_failure_is_one_document(
         (["check", "--nonsense"], 2, "--nonsense"),
         (["rollback"], 2, "--level"),
         (["rollback", "--level", "5", "--reason", "x"], 2, "5 is not in the range 1<=x<=4"),
-        (["disarm", "--for", "0", "--reason", "x"], 2, "0 is not in the range"),
+        (["disarm", "--for", "0", "--reason", "x"], 2, "0' is not a time from 1 to 1440 minutes"),
         (["log", "-n", "many"], 2, "'many' is not a valid integer"),
     ],
 )

@@ -191,13 +191,12 @@ def test_the_stacks_that_come_with_it(name: str) -> None:
 
 def test_what_is_deployed_keeps_its_archive_in_the_bucket_of_its_stack(tmp_path: Path) -> None:
     """Prevents: backups in the cloud succeed, and are gone with the disk of the container that made them."""
-    deployed = GOOD.replace(
-        "  causeway:seed: s\n", "  causeway:seed: s\n  gcp:project: p\n  causeway:cloud: {region: r}\n"
-    )
-    assert load(tmp_path, deployed).backup.archive == "gs://p-causeway-test/archive"
-    assert load(tmp_path, deployed).bucket == "p-causeway-test"
+    deployed = GOOD + "  causeway:cloud: {region: r}\n"
+    assert load(tmp_path, deployed).backup.archive == "gs://demo-causeway-test/archive"
+    assert load(tmp_path, deployed).bucket == "demo-causeway-test"
     assert load(tmp_path, GOOD).backup.archive == "out/backup"
-    elsewhere = deployed + "  causeway:backup: {archive: 'gs://other/place'}\n"
+    rows = "".join(f"{name}: {{every: daily, collections: [{name}]}}, " for name in ("critical", "high", "medium"))
+    elsewhere = deployed + f"  causeway:backup: {{{rows}archive: 'gs://other/place'}}\n"
     assert load(tmp_path, elsewhere).backup.archive == "gs://other/place"
 
 
