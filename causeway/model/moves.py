@@ -50,15 +50,17 @@ class Circumstances:
     """What else decides about a move.
 
     `unreadable` says why control or journal cannot be read (forward is refused then, back is allowed). `unjudged`
-    says what the present place lacks for going on: None when it is judged good, or accepted by name. `override` and
-    `frozen` say why nothing goes forward now. `blocked` are exposures of the wanted position without evidence,
-    `no_return` the services whose point of no return lies between here and there.
+    says what the present place lacks for going on: None when it is judged good, or accepted by name. `override`,
+    `maintenance` (writes are frozen) and `frozen` (the calendar) say why nothing goes forward now. `blocked` are
+    exposures of the wanted position without evidence, `no_return` the services whose point of no return lies between
+    here and there.
     """
 
     reason: str | None = None
     unreadable: str | None = None
     unjudged: str | None = None
     override: str | None = None
+    maintenance: str | None = None
     frozen: str | None = None
     blocked: tuple[str, ...] = ()
     no_return: tuple[str, ...] = ()
@@ -160,6 +162,12 @@ def _no_brakes(here: Place, move: Move, now: Circumstances) -> None:
             f"an override stands: {now.override}",
             "applications obey it and would not see this step",
             "`causeway reconcile` brings the stack to it and lifts it.",
+        )
+    if now.maintenance:
+        raise MoveRefused(
+            f"writes are frozen: {now.maintenance}",
+            "users would be put on a package while its data is half restored",
+            "`causeway rollback --level 4` again resumes the restore and opens writes when it is verified.",
         )
     if (here.hold or move.there.hold) and move.direction is Direction.FORWARD:
         raise MoveRefused(

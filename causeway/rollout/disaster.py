@@ -41,10 +41,8 @@ def recover(stack: Stack, journal: Journal, request: Request, at: str | None) ->
     parts = find(archive, at, ())  # refuses before anything moves
     _revive(stack)
     record = rollback.send_back(stack, journal, request)
-    frozen = f"level 4: data is being restored ({request.why})"
     timings: dict[str, float] = {}
     began = clock.monotonic()
-    journal.lease.commit(maintenance=frozen)
     clock.sleep(stack.config.freshness.renew)  # every reader has seen it by then
     stack.say("frozen", "writes are frozen", record.there)
     outcomes = _restore_data(stack, archive, parts)

@@ -41,13 +41,14 @@ class Gate:
     def _circumstances(self, here: Standing | None, there: Place, reason: str | None) -> Circumstances:
         certificate = self.certificate
         present = here.place if here else None
-        unreadable, override, unjudged = None, None, None
+        unreadable, override, maintenance, unjudged = None, None, None, None
         records: list[Record] = []
         if present is not None:
             try:
                 store = self.store()
                 found = controls.read(store, self.config.stack)
                 override = (found.override_why or "no reason given") if found.override else None
+                maintenance = found.maintenance
                 records = journals.history(store, self.config.stack)
                 unjudged = self.unjudged(records, present)
             except CausewayError as error:
@@ -57,6 +58,7 @@ class Gate:
             unreadable=unreadable,
             unjudged=unjudged,
             override=override,
+            maintenance=maintenance,
             frozen=self.frozen(),
             blocked=tuple(str(exposure) for exposure in certificate.blocked(there.position)),
             no_return=self.crossed(records, present, there) if present else (),

@@ -18,8 +18,9 @@ from causeway.rollout.stack import Stack
 def roll_back(stack: Stack, request: Request, *, at: str | None = None) -> Record:
     """Levels 1 to 4, from trigger to settled. The lease is taken over: a rollback does not wait for a runner.
 
-    Raises what stopped the stack update; the traffic has moved before that.
+    Raises what stopped the stack update; the traffic has moved before that. What is refused leaves the runner alone.
     """
+    rollback.check(stack, request)
     with lease(stack, force=True) as (journal, _):
         give_up(journal, stack)
         if request.level == 4:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from causeway import flags
-from causeway.errors import CausewayError, Held, MoveRefused, Unreachable
+from causeway.errors import CausewayError, ConfigError, Held, MoveRefused, Unreachable
 from causeway.model.closure import closure
 from causeway.model.guardrails import Pace
 from causeway.model.hold import Hold
@@ -70,40 +70,47 @@ def target(stack: Stack, here: Place, request: Request) -> Place:
     return Place(INFRASTRUCTURE)
 
 
+def check(stack: Stack, request: Request) -> None:
+    """Raise what `send_back` would refuse, before a runner has lost its lease to a rollback that cannot be."""
+    if (serving := _serving(stack)) is not None and request.level < 4:
+        there = target(stack, serving.place, request)
+        _not_over_a_point_of_no_return(stack, serving.place, there)
+        _legacy_answers(stack, request, _falling(stack, serving, there))
+
+
 def send_back(stack: Stack, journal: Journal, request: Request) -> Record:
     """Move the traffic: override and journal entry in one commit. The stack follows by `reconcile`.
 
-    Raises Held where legacy does not answer and nobody has decided to go back anyway.
+    Level 4 freezes writes in the same commit. Raises Held where legacy does not answer and nobody has decided to go
+    back anyway.
     """
     clock = stack.clock
     began = clock.monotonic() if request.triggered is None else request.triggered
-    served = stack.served()
-    if served is None:
+    serving = _serving(stack)
+    if serving is None:
         raise MoveRefused("this stack has applied nothing yet", "there is nothing to go back from")
-    here = served.place
+    here = serving.place
     there = target(stack, here, request)
-    wanted = stack.config.plan.at(there.position, there.hold).weights
-    falling = {name: (old, wanted.get(name, 0)) for name, old in served.weights.items() if old > wanted.get(name, 0)}
+    falling = _falling(stack, serving, there)
     if request.level < 4:
         _not_over_a_point_of_no_return(stack, here, there)
     _legacy_answers(stack, request, falling)
     if request.pace is Pace.GRACEFUL:
         _drain(stack, falling)
-    direction = Direction.BACK if there.position != here.position else Direction.HOLD
+    left = _left_undone(journals.last(stack.store, stack.name))
+    start = left.here if left and left.here else here
+    fallen = {**(left.facts["weights"] if left else {}), **{name: list(pair) for name, pair in falling.items()}}
     control = stack.control()
     record = journal.open(
-        direction,
-        here,
+        Direction.BACK if there.position != start.position else Direction.HOLD,
+        start,
         there,
         request.why,
-        {
-            "level": request.level,
-            "evidence": dict(request.evidence or {}),
-            "weights": {n: list(p) for n, p in falling.items()},
-        },
+        {"level": request.level, "evidence": dict(request.evidence or {}), "weights": fallen},
         override=flags.build(flag_set(stack.config, there)),
         override_why=f"level {request.level}: {request.why}",
         epochs=_epochs(stack, control.epochs, falling),
+        **({"maintenance": f"level 4: data is being restored ({request.why})"} if request.level == 4 else {}),
     )
     moved = clock.monotonic() - began
     stack.say(
@@ -112,10 +119,7 @@ def send_back(stack: Stack, journal: Journal, request: Request) -> Record:
     slow = [name for name in falling if stack.config.matrix.services[name].traffic is not Traffic.FLAG]
     if slow:
         stack.say("slow", f"{', '.join(slow)} move with the stack update, not by flag; that takes longer", there)
-    settled = _settle_work(stack, falling, there)
-    record = journal.advance(
-        record, State.INTENT, "traffic moved", traffic_moved_s=round(moved, 3), settled_work=settled
-    )
+    record = journal.advance(record, State.INTENT, "traffic moved", traffic_moved_s=round(moved, 3))
     stack.notifier.send(
         Alert(
             Severity.CRITICAL,
@@ -128,7 +132,7 @@ def send_back(stack: Stack, journal: Journal, request: Request) -> Record:
             else f"`causeway reconcile --stack {stack.name}`, then find the cause.",
         )
     )
-    return record
+    return _settle(stack, journal, record)
 
 
 def reconcile(stack: Stack, journal: Journal, record: Record) -> Record:
@@ -136,6 +140,9 @@ def reconcile(stack: Stack, journal: Journal, record: Record) -> Record:
     clock = stack.clock
     began = clock.monotonic()
     place, why = record.there, record.why or "reconcile"
+    _restored(record)
+    if "settled_work" not in record.facts:
+        record = _settle(stack, journal, record)
     if not record.reached:
         applied = settle.apply(stack, place, why)
         differences, compared_with = settle.compare(stack, place, applied.export)
@@ -155,6 +162,21 @@ def reconcile(stack: Stack, journal: Journal, record: Record) -> Record:
     record = settle.finish(journal, stack, record, place)
     stack.say("settled", f"stack, flags and config stand at {place}", place, clock.monotonic() - began)
     return record
+
+
+def _serving(stack: Stack) -> Standing | None:
+    """What applications obey; where that cannot be read, what the stack file says, since a way back cannot wait."""
+    try:
+        return stack.served()
+    except (ConfigError, KeyError) as error:
+        place = Place(stack.config.position, stack.config.hold)
+        stack.say("unreadable", f"what is served cannot be read ({error}); going by the stack file", place)
+        return Standing(place, stack.config.plan.at(place.position, place.hold).weights)
+
+
+def _falling(stack: Stack, serving: Standing, there: Place) -> dict[str, tuple[int, int]]:
+    wanted = stack.config.plan.at(there.position, there.hold).weights
+    return {name: (old, wanted.get(name, 0)) for name, old in serving.weights.items() if old > wanted.get(name, 0)}
 
 
 def _not_over_a_point_of_no_return(stack: Stack, here: Place, there: Place) -> None:
@@ -211,13 +233,38 @@ def _epochs(stack: Stack, epochs: Mapping[str, int], falling: Mapping[str, tuple
     return {**epochs, **{name: epochs.get(name, 0) + 1 for name in new}}
 
 
-def _settle_work(stack: Stack, falling: Mapping[str, tuple[int, int]], there: Place) -> list[dict[str, Any]]:
+def _settle(stack: Stack, journal: Journal, record: Record) -> Record:
     """Compensate and settle what was running; failures are told, since the traffic has moved already."""
-    try:
-        return actions.settle(stack.application, stack.config.plan, falling, stack.config.plan[there.position])
-    except CausewayError as error:
-        stack.say("settle", f"work in flight is not settled: {error.fact}", there)
-        return [{"performed": False, "why": error.fact}]
+    work = []
+    for name in record.facts.get("weights", {}):
+        try:
+            work += actions.settle(
+                stack.application, stack.config.plan, [name], stack.config.plan[record.there.position]
+            )
+        except CausewayError as error:
+            stack.say("settle", f"work in flight is not settled: {error.fact}", record.there)
+            work.append({"service": name, "performed": False, "why": error.fact})
+    return journal.advance(record, record.state, "settled what was running", settled_work=work)
+
+
+def _left_undone(newest: Record | None) -> Record | None:
+    """A way back that another one took over before its actions were taken back: what it owed is owed still."""
+    if (
+        newest is None
+        or newest.state is not State.SUPERSEDED
+        or newest.direction not in (Direction.BACK, Direction.HOLD)
+    ):
+        return None
+    return None if any(entry["state"] == State.ACTED for entry in newest.history) else newest
+
+
+def _restored(record: Record) -> None:
+    if record.facts.get("level") == 4 and "restored" not in record.facts:
+        raise Held(
+            f"record {record.seq}, a level 4 rollback, has not restored the data yet",
+            "legacy would be opened on data that is half restored; writes stay frozen",
+            "`causeway rollback --level 4` again resumes.",
+        )
 
 
 def _undo(stack: Stack, record: Record) -> list[dict[str, Any]]:

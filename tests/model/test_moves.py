@@ -29,6 +29,7 @@ WHY = Circumstances(reason="it is slow")
 BRAKES = {
     "unreadable": Circumstances(unreadable="Firestore does not answer"),
     "override": Circumstances(override="level 1: errors"),
+    "maintenance": Circumstances(maintenance="level 4: data is being restored"),
     "frozen": Circumstances(frozen="Christmas (until 2026-12-27 00:00 UTC)"),
     "blocked": Circumstances(blocked=("A@package -> B@legacy (call) is not verified", "another")),
     "unjudged": Circumstances(unjudged="the verdict was HOLD"),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from causeway.errors import ConfigError, IntegrityError, MoveRefused
+from causeway.errors import ConfigError, Held, IntegrityError, MoveRefused
 from causeway.model.moves import Place
 from causeway.model.plan import LAST
 from causeway.rollout import control as controls
@@ -161,3 +161,23 @@ def test_writes_stay_frozen_until_the_stack_has_followed(here: World, archive: A
     assert here.stack.control().maintenance is not None
     assert recover(here).state is State.DONE
     assert here.stack.control().maintenance is None
+
+
+def test_writes_are_frozen_by_the_write_that_moves_the_traffic(here: World, archive: Archive) -> None:
+    """Prevents: a death in between leaves a level 3 that has crossed a point of no return, on data of nobody's."""
+    walked(here, "low/Reader/50")
+    lease = controls.acquire(here.store, "test", "eve@desk:9", force=True)
+    book = Journal(lease, here.time.now)
+    record = rollback.send_back(here.stack, book, REQUEST)
+    assert here.stack.control().maintenance == "level 4: data is being restored (data is wrong)"
+    with pytest.raises(Held, match="has not restored the data yet"):
+        rollback.reconcile(here.stack, book, record)
+    assert here.stack.control().override, "nobody opens traffic on half restored data"
+
+
+def test_nothing_moves_forward_on_frozen_data(here: World) -> None:
+    """Prevents: `causeway run` walks on while a restore is half done."""
+    walked(here, "low/Reader/50")
+    controls.change(here.store, "test", maintenance="level 4: data is being restored")
+    with pytest.raises(MoveRefused, match="writes are frozen"), runner_of(here) as runner:
+        runner.walk("low")

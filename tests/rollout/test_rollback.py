@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from causeway.errors import Held, MoveRefused
+from causeway.errors import Held, MoveRefused, Unreachable
 from causeway.model.guardrails import Pace
 from causeway.model.moves import Place
 from causeway.rollout import control as controls
 from causeway.rollout import journal as journals
-from causeway.rollout import rollback
+from causeway.rollout import levels, rollback
 from causeway.rollout.engine import UpdateFailed
 from causeway.rollout.journal import Journal, State
 from causeway.rollout.rollback import Request
@@ -135,3 +135,82 @@ def test_an_unknown_service_opens_no_breaker(here: World) -> None:
     with pytest.raises(MoveRefused, match="Nobody"):
         rollback.send_back(here.stack, journal(here), Request(1, "errors", ("Nobody",)))
     assert here.stack.control().override is None
+
+
+# --- crashes and odd states --------------------------------------------------------------------------------------
+
+
+def dead_after_the_override(here: World, held: Journal, request: Request) -> None:
+    """An operator who dies with the first write of a rollback behind him."""
+    real = here.store.before_commit
+
+    def die(writes: object) -> None:
+        if here.stack.control().override:
+            raise Unreachable("dead")
+
+    here.store.before_commit = die
+    with pytest.raises(Unreachable):
+        rollback.send_back(here.stack, held, request)
+    here.store.before_commit = real
+
+
+def test_whoever_reconciles_settles_what_a_dead_operator_did_not(here: World) -> None:
+    """Prevents: transactions stay in doubt for ever, since only the process that moved the traffic ever asked."""
+    walked(here, "high/Saga/50")
+    held = journal(here)
+    dead_after_the_override(here, held, Request(2, "bad phase"))
+    assert ("Saga", "settle") not in here.application.asked
+    newest = journals.last(here.store, "test")
+    assert newest is not None
+    assert rollback.reconcile(here.stack, held, newest).state is State.DONE
+    assert here.application.asked.count(("Saga", "settle")) == 1
+
+
+def test_typing_a_rollback_again_takes_over_what_the_first_one_owed(here: World) -> None:
+    """Prevents: the second one finds traffic on legacy already, and neither settles nor ends dual writes."""
+    walked(here, "high/Saga/50")
+    dead_after_the_override(here, journal(here), Request(3, "all of it"))
+    book = journal(here)
+    levels.give_up(book, here.stack)
+    record = rollback.reconcile(here.stack, book, rollback.send_back(here.stack, book, Request(3, "all of it")))
+    assert record.here == Place("high/Saga/50") and record.state is State.DONE
+    assert ("Saga", "settle") in here.application.asked
+    assert ("Writer", "single-write") in here.application.asked
+
+
+def test_one_hook_that_does_not_answer_leaves_the_others_their_turn(
+    here: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    walked(here, "high/Saga/50")
+    perform = here.application.perform
+
+    def failing(service: str, action: str, facts: object) -> object:
+        if service == "Reader":
+            raise Held("Reader does not confirm")
+        return perform(service, action, facts)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(here.application, "perform", failing)
+    rollback.send_back(here.stack, journal(here), Request(3, "all of it"))
+    assert ("Saga", "settle") in here.application.asked
+
+
+def test_a_flag_set_that_cannot_be_read_stops_no_rollback(here: World) -> None:
+    """Prevents: somebody has edited the flag set by hand, and the one command that helps refuses to."""
+    walked(here, "high/Saga/50")
+    found = here.store.documents["flags/test"]
+    here.store.documents["flags/test"] = replace(found, values={**found.values, "definition": "{"})
+    stack = replace(here.stack, config=here.config)
+    record = rollback.send_back(stack, journal(here), Request(3, "garbled"))
+    assert record.there == Place("infrastructure")
+    assert {here.served(name) for name in here.config.matrix.services} == {0}
+
+
+@pytest.mark.parametrize("service", ["Nobody", "Reader"])
+def test_what_is_refused_leaves_the_runner_its_lease(here: World, service: str) -> None:
+    """Prevents: a typo, or a legacy that is down, ends the runner that watches the traffic, and moves nothing."""
+    walked(here, "low/Reader/50")
+    runner = controls.acquire(here.store, "test", "runner")
+    here.application.legacy_down["Reader"] = "503"
+    with pytest.raises((MoveRefused, Held)):
+        levels.roll_back(here.stack, Request(1, "errors", (service,)))
+    assert runner.read().fence == runner.fence
