@@ -36,7 +36,7 @@ STACK = "local"
 FAULTY, STRIKES_AT, ERROR_RATE = "CacheManager", "medium/CacheManager/50", 0.3
 #: The port that the committed stack file names; the demo takes a free one.
 PORT = 8801
-SEEDED_USERS = 400
+SEEDED_USERS = 500
 
 
 @dataclass
@@ -179,7 +179,7 @@ def _stage(processes: Processes, console: Console, options: argparse.Namespace) 
     variables = environment.process_variables()
     url = f"http://127.0.0.1:{port}"
     python = sys.executable
-    application = [python, "-m", "examples.cvplus.app", "--port", str(port), "--stack", STACK, "--pace", "4"]
+    application = [python, "-m", "examples.cvplus.app", "--port", str(port), "--stack", STACK, "--pace", "5"]
     processes.start("application", application, ready=answering(f"{url}/healthz"), env=variables)
     load = [python, "-m", "examples.cvplus.load", "--url", url, "--users", str(SEEDED_USERS)]
     load += ["--rate", str(options.rate), "--job-every", "50", "--report", str(OUT / "load.json")]
