@@ -18,16 +18,14 @@ from causeway.rollout.stack import Stack
 def roll_back(stack: Stack, request: Request, *, at: str | None = None) -> Record:
     """Levels 1 to 4, from trigger to settled. The lease is taken over: a rollback does not wait for a runner.
 
-    Raises what stopped the stack update; the traffic has moved before that. What is refused leaves the runner alone.
+    Raises Unsettled where the traffic has moved and the stack update failed. What is refused leaves the runner alone.
     """
     rollback.check(stack, request)
     with lease(stack, force=True) as (journal, _):
         give_up(journal, stack)
         if request.level == 4:
             return disaster.recover(stack, journal, request, at)
-        record = rollback.send_back(stack, journal, request)
-        stack.engine.recover()
-        return rollback.reconcile(stack, journal, record)
+        return rollback.settled(stack, journal, rollback.send_back(stack, journal, request))
 
 
 def give_up(journal: Journal, stack: Stack) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from causeway import flags
-from causeway.errors import CausewayError, ConfigError, Held, MoveRefused, Unreachable
+from causeway.errors import CausewayError, ConfigError, Conflict, Held, MoveRefused, Unreachable
 from causeway.model.closure import closure
 from causeway.model.guardrails import Pace
 from causeway.model.hold import Hold
@@ -42,6 +42,25 @@ class Request:
     anyway: bool = False
     triggered: float | None = None
     evidence: Mapping[str, Any] | None = None
+
+
+class Unsettled(CausewayError):
+    """Traffic is on legacy and the stack has not followed. Exit code 1, whatever kept the stack back."""
+
+    def __init__(self, record: Record, cause: CausewayError) -> None:
+        self.record = record
+        super().__init__(
+            f"traffic went back to {record.there} in {record.facts['traffic_moved_s']} s, but the stack has not "
+            f"followed: {cause.fact}",
+            "applications obey the override meanwhile",
+            f"`causeway reconcile --stack {record.stack}` settles the stack once that is mended.",
+        )
+
+    def as_dict(self) -> dict[str, object]:
+        """With what did happen, so that a script can tell it from a rollback that moved nothing."""
+        moved = self.record.facts["traffic_moved_s"]
+        to, seq = str(self.record.there), self.record.seq
+        return {**super().as_dict(), "stack": self.record.stack, "seq": seq, "to": to, "traffic_moved_s": moved}
 
 
 def target(stack: Stack, here: Place, request: Request) -> Place:
@@ -133,6 +152,17 @@ def send_back(stack: Stack, journal: Journal, request: Request) -> Record:
         )
     )
     return _settle(stack, journal, record)
+
+
+def settled(stack: Stack, journal: Journal, record: Record) -> Record:
+    """The stack follows a rollback whose traffic has moved. Raises Unsettled; Conflict where somebody took over."""
+    try:
+        stack.engine.recover()
+        return reconcile(stack, journal, record)
+    except Conflict:
+        raise
+    except CausewayError as error:
+        raise Unsettled(record, error) from error
 
 
 def reconcile(stack: Stack, journal: Journal, record: Record) -> Record:

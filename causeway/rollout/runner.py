@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from causeway.errors import CausewayError, Exit, Held, MoveRefused
+from causeway.errors import CausewayError, Conflict, Exit, Held, MoveRefused
 from causeway.health.checker import Look
 from causeway.model.closure import closure
 from causeway.model.guardrails import Pace
@@ -193,7 +193,14 @@ class Runner:
             pace=verdict.pace or Pace.IMMEDIATE,
             evidence=verdict.as_dict(),
         )
-        back = self._reconciled(rollback.send_back(self.stack, self.journal, request))
+        back = rollback.send_back(self.stack, self.journal, request)
+        try:
+            back = self._reconciled(back)
+        except Conflict:
+            raise
+        except CausewayError as error:
+            unsettled = rollback.Unsettled(back, error)
+            raise RolledBack(unsettled.fact, unsettled.consequence, unsettled.remedy) from error
         raise RolledBack(
             f"traffic went back from {record.there} to {back.there}: {verdict.decisive[0].text}",
             f"level {request.level}, moved in {back.facts['traffic_moved_s']} s",

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from causeway.errors import Held, MoveRefused, Unreachable
+from causeway.errors import Exit, Held, MoveRefused, Unreachable
 from causeway.model.guardrails import Pace
 from causeway.model.moves import Place
 from causeway.rollout import control as controls
@@ -15,6 +15,7 @@ from causeway.rollout import levels, rollback
 from causeway.rollout.engine import UpdateFailed
 from causeway.rollout.journal import Journal, State
 from causeway.rollout.rollback import Request
+from causeway.rollout.runner import RolledBack
 from tests.rollout.conftest import runner_of
 from tests.rollout.fakes import World
 
@@ -214,3 +215,30 @@ def test_what_is_refused_leaves_the_runner_its_lease(here: World, service: str) 
     with pytest.raises((MoveRefused, Held)):
         levels.roll_back(here.stack, Request(1, "errors", (service,)))
     assert runner.read().fence == runner.fence
+
+
+def test_a_stack_that_does_not_follow_is_told_from_traffic_that_did_not_move(here: World) -> None:
+    """Prevents: a script sees only that Pulumi is gone, and cannot tell whether users are safe."""
+    walked(here, "low/Reader/50")
+    here.engine.fail = ["preview"]
+    with pytest.raises(rollback.Unsettled, match="the stack has not followed") as raised:
+        levels.roll_back(here.stack, Request(3, "errors"))
+    assert raised.value.code is Exit.FAILED
+    facts = raised.value.as_dict()
+    assert (facts["to"], facts["stack"]) == ("infrastructure", "test") and facts["traffic_moved_s"] == 0
+    assert here.served("Reader") == 0
+
+
+def test_a_rollback_by_the_gates_is_one_even_if_the_stack_does_not_follow(here: World) -> None:
+    """Prevents: `causeway run` ends as if Pulumi had merely failed, when users were sent back."""
+    walked(here, "low/Reader/50")
+    here.observer.bad["Reader"] = 0.5
+    real = here.engine.up
+
+    def up(*args: object, **kwargs: object) -> object:
+        here.engine.fail = ["preview"]
+        return real(*args, **kwargs)  # type: ignore[arg-type]
+
+    here.engine.up = up  # type: ignore[method-assign, assignment]
+    with pytest.raises(RolledBack, match="the stack has not followed"), runner_of(here) as runner:
+        runner.walk("low")
