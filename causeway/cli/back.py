@@ -13,6 +13,13 @@ from causeway.cli.move import commit_option, narrated
 REASON = "CAUSEWAY_REASON"
 
 
+def _said(ctx: click.Context, param: click.Parameter, reason: str) -> str:
+    """A reason that says something."""
+    if not reason.strip():
+        raise click.BadParameter("it says nothing; whoever reads the journal will want to know", ctx, param)
+    return reason
+
+
 class Minutes(click.ParamType[int]):
     """Whole minutes, or a duration as config writes it."""
 
@@ -32,7 +39,7 @@ class Minutes(click.ParamType[int]):
     "--level", type=click.IntRange(1, 4), required=True, help="1 a service, 2 the phase, 3 everything, 4 and data."
 )
 @click.option("--service", "services", multiple=True, help="Level 1: whose breaker opens; may be given more than once.")
-@click.option("--reason", envvar=REASON, default="by hand, no reason given", help="Why; kept in the journal.")
+@click.option("--reason", envvar=REASON, required=True, callback=_said, help="Why; kept in the journal.")
 @click.option("--graceful", is_flag=True, help="Drain first.")
 @click.option("--anyway", is_flag=True, help="Even if legacy does not answer its health check.")
 @click.option("--at", metavar="TIME", help="Level 4: the time whose data comes back.")
@@ -67,7 +74,9 @@ def rollback(
 @click.command()
 @stack_option
 @click.argument("service")
-@click.option("--reason", envvar=REASON, required=True, help="Why it may be closed again; kept in the journal.")
+@click.option(
+    "--reason", envvar=REASON, required=True, callback=_said, help="Why it may be closed again; kept in the journal."
+)
 @commit_option
 @json_option
 def release(stack: str | None, service: str, reason: str, commit: bool, as_json: bool) -> None:
@@ -100,7 +109,7 @@ def reconcile(stack: str | None, commit: bool, as_json: bool) -> None:
 
 @click.command()
 @stack_option
-@click.option("--reason", envvar=REASON, required=True, help="Why.")
+@click.option("--reason", envvar=REASON, required=True, callback=_said, help="Why.")
 @json_option
 def arm(stack: str | None, reason: str, as_json: bool) -> None:
     """Arm the rollback triggers again."""
@@ -113,7 +122,9 @@ def arm(stack: str | None, reason: str, as_json: bool) -> None:
 
 @click.command()
 @stack_option
-@click.option("--reason", envvar=REASON, required=True, help="Why nothing may roll back by itself for a while.")
+@click.option(
+    "--reason", envvar=REASON, required=True, callback=_said, help="Why nothing may roll back by itself for a while."
+)
 @click.option(
     "--for", "minutes", type=Minutes(), required=True, help="Minutes (30, 30m, 2h) until they are armed again."
 )

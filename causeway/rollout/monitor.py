@@ -269,7 +269,7 @@ class Monitor:
 
     def _duty(self, scene: Scene) -> Duty:
         bad = self.verdict is not None and harmed(self.verdict)
-        why_not = triggers.disarmed(scene.control, self.stack.clock.now())
+        why_not = triggers.disarmed(scene.control, scene.read)
         if self._disarmed and not why_not:
             self.watch.again()  # what was seen while disarmed may be over: it has to be seen again
             bad = False

@@ -181,7 +181,7 @@ class Runner:
 
     def _roll_back(self, record: Record, verdict: Verdict) -> None:
         """Send traffic back on the verdict's evidence; the step that brought it here ends with that verdict."""
-        why_not = triggers.disarmed(self.stack.control(), self.stack.clock.now())
+        why_not = triggers.disarmed(self.stack.control(), self.stack.server_now())
         triggers.fired(self.stack, record.there.position, verdict, why_not or f"rollback at level {verdict.level}")
         if why_not:
             raise Held(f"{verdict.decisive[0].text}; the triggers are {why_not}", "traffic stays where it is", _BY_HAND)

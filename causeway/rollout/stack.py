@@ -83,6 +83,11 @@ class Stack:
         """The control document. Raises Unreachable."""
         return controls.read(self.store, self.name)
 
+    def server_now(self) -> datetime.datetime:
+        """The time by the server's clock, which operators share; ours where there is no control document yet."""
+        found = self.store.read(controls.path(self.name))
+        return found.read if found else self.clock.now()
+
     def standing(self, export: Export) -> Standing | None:
         """Where the stack stands by its own record; None while it has applied nothing."""
         found = [

@@ -18,6 +18,7 @@ from causeway.model.verdict import Verdict
 from causeway.rollout import control as controls
 from causeway.rollout.control import Control
 from causeway.rollout.journal import KEPT
+from causeway.rollout.notify import Alert, Severity
 from causeway.rollout.stack import Stack, whoami
 from causeway.rollout.store import Store, Write
 
@@ -52,22 +53,18 @@ def install(store: Store, config: Config) -> None:
 
 def fired(stack: Stack, position: str, verdict: Verdict, done: str) -> None:
     """Record a firing with its evidence and what was done about it."""
+    service = next(iter(verdict.services), None)
+    _record(stack, "firing", position=position, service=service, verdict=verdict.as_dict(), done=done)
+
+
+def _record(stack: Stack, kind: str, **values: Any) -> None:
     now = stack.clock.now()
-    record = {
-        "stack": stack.name,
-        "kind": "firing",
-        "position": position,
-        "fired_at": now,
-        "service": next(iter(verdict.services), None),
-        "verdict": verdict.as_dict(),
-        "done": done,
-        "expires_at": now + KEPT,
-    }
+    record = {"stack": stack.name, "kind": kind, "fired_at": now, **values, "expires_at": now + KEPT}
     stack.store.commit([Write(f"{COLLECTION}/{stack.name}-{now:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}", record)])
 
 
 def disarmed(control: Control, now: datetime.datetime) -> str | None:
-    """Why nothing rolls back by itself now; None while the triggers are armed."""
+    """Why nothing rolls back by itself at `now` (by the server's clock); None while the triggers are armed."""
     found = control.disarmed
     if not found or found["until"] <= now:
         return None
@@ -77,13 +74,26 @@ def disarmed(control: Control, now: datetime.datetime) -> str | None:
 def arm(stack: Stack, reason: str) -> dict[str, Any]:
     """Arm the triggers. Needs no lease."""
     controls.change(stack.store, stack.name, disarmed=None)
-    return {"stack": stack.name, "armed": True, "reason": reason, "said": "the triggers are armed"}
+    said = "the triggers are armed"
+    _told(stack, "armed", said, reason)
+    return {"stack": stack.name, "armed": True, "reason": reason, "said": said}
 
 
 def disarm(stack: Stack, reason: str, minutes: int) -> dict[str, Any]:
-    """Disarm them for some minutes. Needs no lease: whoever watches reads it before acting."""
-    until = stack.clock.now() + datetime.timedelta(minutes=minutes)
+    """Disarm them for some minutes. Needs no lease: whoever watches reads it before acting.
+
+    The end is a time of the server's, so that clocks that disagree end it neither at once nor late.
+    """
+    until = stack.server_now() + datetime.timedelta(minutes=minutes)
     found: Mapping[str, Any] = {"by": whoami(), "reason": reason, "until": until}
     controls.change(stack.store, stack.name, disarmed=dict(found))
     said = f"the triggers are disarmed until {until:%H:%M} UTC; traffic goes back only by hand until then"
+    _told(stack, "disarmed", said, reason, until=until)
     return {"stack": stack.name, "armed": False, "until": until, "reason": reason, "said": said}
+
+
+def _told(stack: Stack, kind: str, said: str, reason: str, **values: Any) -> None:
+    """Arming is recorded and told like a firing: afterwards somebody will ask who, when and why."""
+    _record(stack, kind, who=whoami(), why=reason, **values)
+    alert = Alert(Severity.WARNING, f"triggers-{kind}", said, f"{whoami()}: {reason}", "Nothing, if this is meant.")
+    stack.notifier.send(alert)

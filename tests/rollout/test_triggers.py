@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
 from dataclasses import replace
 
 from causeway.model.guardrails import Guardrails, Pace
 from causeway.model.verdict import Cause, Decision, Reason, Verdict
+from causeway.rollout import control as controls
 from causeway.rollout import triggers
 from tests.rollout.fakes import World
 
@@ -75,3 +77,22 @@ def test_disarming_ends_by_itself_and_arming_ends_it_at_once(here: World) -> Non
     triggers.disarm(here.stack, "again", 10)
     assert triggers.arm(here.stack, "enough")["armed"] is True
     assert now() is None
+
+
+def test_a_clock_that_is_wrong_disarms_neither_shorter_nor_longer(here: World) -> None:
+    """Prevents: on a laptop that is ten minutes slow, `disarm --for 5` is over before it begins."""
+    slow = replace(here.stack.clock, now=lambda: here.time.now() - datetime.timedelta(minutes=10))
+    controls.change(here.store, "test", maintenance=None)
+    triggers.disarm(replace(here.stack, clock=slow), "we know", 5)
+    assert triggers.disarmed(here.stack.control(), here.stack.server_now())
+    here.time.sleep(300)
+    assert triggers.disarmed(here.stack.control(), here.stack.server_now()) is None
+
+
+def test_who_disarmed_and_armed_is_recorded_and_told(here: World) -> None:
+    """Prevents: after an incident nobody can say who had switched the rollbacks off."""
+    triggers.disarm(here.stack, "planned outage", 5)
+    triggers.arm(here.stack, "it is over")
+    (off,), (on,) = records(here, "disarmed").values(), records(here, "armed").values()
+    assert (off["why"], on["why"]) == ("planned outage", "it is over") and off["who"] == on["who"]
+    assert [alert.key for alert in here.alerts.sent] == ["triggers-disarmed", "triggers-armed"]
