@@ -38,7 +38,7 @@ Values = Mapping[str, Any]
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
-def build(values: Values, stack: str, path: Path, today: datetime.date) -> r.Config:
+def build(values: Values, stack: str, path: Path, today: datetime.date, *, anywhere: bool = False) -> r.Config:
     """The config of one stack. Raises ConfigError where the values contradict each other.
 
     Which keys must be there is asked for before, by `load`.
@@ -49,8 +49,9 @@ def build(values: Values, stack: str, path: Path, today: datetime.date) -> r.Con
     plan = build_plan(matrix)
     hold = _hold(key, matrix)
     position, target = key("position", INFRASTRUCTURE), key("target", None)
-    _ = plan[position]  # raises where there is none
-    if target is not None:
+    if not anywhere:
+        _ = plan[position]  # raises where there is none
+    if target is not None and not anywhere:
         plan.last_of(target)
     return r.Config(
         stack=stack,

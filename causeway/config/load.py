@@ -66,11 +66,18 @@ def stack_file(stack: str, folder: Path = STACKS) -> Path:
     return path
 
 
-def from_file(path: Path, *, today: datetime.date | None = None, needs: Sequence[str] | None = None) -> Config:
+def from_file(
+    path: Path,
+    *,
+    today: datetime.date | None = None,
+    needs: Sequence[str] | None = None,
+    anywhere: bool = False,
+) -> Config:
     """Read any stack config file. Raises ConfigError where it does not say what it must.
 
     That is all that a stack needs, unless `needs` names fewer keys, for a plan to be judged on its own: it then stands
-    at its first position, under the guardrails that `simulate` uses.
+    at its first position, under the guardrails that `simulate` uses. `anywhere` accepts a position that the plan does
+    not have (any more): a stack must be seen, and find its way back, from there as well.
     """
     document = _read(path)
     config = document.values.get("config")
@@ -80,7 +87,7 @@ def from_file(path: Path, *, today: datetime.date | None = None, needs: Sequence
             "there is nothing to read",
             "A stack file is a mapping with the key `config`, as Pulumi writes it.",
         )
-    return _finish(config, document, _stack_name(path), today, needs)
+    return _finish(config, document, _stack_name(path), today, needs, anywhere=anywhere)
 
 
 def from_values(
@@ -102,6 +109,8 @@ def _finish(
     stack: str,
     today: datetime.date | None,
     needs: Sequence[str] | None = None,
+    *,
+    anywhere: bool = False,
 ) -> Config:
     _validate({"config": config}, "config", document, prefix=("config",))
     included: dict[str, Any] = {}
@@ -124,7 +133,8 @@ def _finish(
             "no plan follows from it",
             f"Add {'them' if len(missing) > 1 else 'it'} there, or in a file that `{INCLUDE}` names.",
         )
-    return build(merged, stack, document.path, today or datetime.datetime.now(datetime.UTC).date())
+    today = today or datetime.datetime.now(datetime.UTC).date()
+    return build(merged, stack, document.path, today, anywhere=anywhere)
 
 
 def _read(path: Path) -> _Document:

@@ -39,10 +39,12 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What a stack has applied last, read from its flag set."""
+    """What a stack has applied last, read from its flag set: where, who is on what, and how users are bucketed."""
 
     place: Place
     weights: Mapping[str, int]
+    seed: str = ""
+    cohorts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +55,11 @@ class Circumstances:
     says what the present place lacks for going on: None when it is judged good, or accepted by name. `override`,
     `maintenance` (writes are frozen) and `frozen` (the calendar) say why nothing goes forward now. `blocked` are
     exposures of the wanted position without evidence, `no_return` the services whose point of no return lies between
-    here and there.
+    here and there. `seed` is the one that config has now.
     """
 
     reason: str | None = None
+    seed: str = ""
     unreadable: str | None = None
     unjudged: str | None = None
     override: str | None = None
@@ -90,6 +93,7 @@ def judge(plan: Plan, here: Standing | None, there: Place, now: Circumstances) -
     changes = {name: (old.get(name, 0), wanted.get(name, 0)) for name in {**old, **wanted}}
     changes = {name: pair for name, pair in changes.items() if pair[0] != pair[1]}
     move = Move(_direction(plan, here.place, there, changes), here.place, there, changes)
+    _same_users(plan, here, wanted, now)
     match move.direction:
         case Direction.FORWARD:
             _forward(plan, here, move, now)
@@ -102,6 +106,25 @@ def judge(plan: Plan, here: Standing | None, there: Place, now: Circumstances) -
         case Direction.STAY:
             _stay(move)
     return move
+
+
+def _same_users(plan: Plan, here: Standing, wanted: Mapping[str, int], now: Circumstances) -> None:
+    """Seed and cohort decide who is below a weight, so neither changes while anybody is, and somebody is to stay."""
+    partly = [name for name, weight in here.weights.items() if 0 < weight < 100 and wanted.get(name)]
+    if partly and here.seed and now.seed and here.seed != now.seed:
+        raise MoveRefused(
+            f"causeway:seed is {now.seed}, and {', '.join(partly)} was split by {here.seed}",
+            "users would be dealt anew: many would flip back to legacy, others onto the package",
+            f"Set it back to {here.seed}; it may change only while nobody is on a package.",
+        )
+    services = plan.matrix.services
+    moved = [name for name in partly if name in here.cohorts and here.cohorts[name] != services[name].cohort]
+    if moved:
+        raise MoveRefused(
+            f"the cohort of {', '.join(moved)} has changed while it is on its ladder",
+            "users would be dealt anew by another key",
+            "Set it back; it may change while the service is at 0 or 100 %.",
+        )
 
 
 def _create(there: Place) -> Move:

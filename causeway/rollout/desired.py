@@ -39,4 +39,5 @@ def standing(definition: str) -> Standing:
     """Where a stack stands, by the flag set it has applied. Raises ConfigError on anything that is none."""
     found = flags.read(definition)
     weights = {flag.service: flag.weight for flag in found.flags}
-    return Standing(Place(found.position, Hold.parse(found.hold)), weights)
+    cohorts = {flag.service: flag.cohort for flag in found.flags}
+    return Standing(Place(found.position, Hold.parse(found.hold)), weights, found.seed, cohorts)

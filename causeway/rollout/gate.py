@@ -55,6 +55,7 @@ class Gate:
                 unreadable = error.fact
         return Circumstances(
             reason=reason,
+            seed=self.config.seed,
             unreadable=unreadable,
             unjudged=unjudged,
             override=override,

@@ -28,7 +28,9 @@ class ConfigWatch:
             return False
         self._stamps = stamps
         try:
-            return _rules(from_file(self._stack.file, today=self._stack.clock.now().date())) != self._rules
+            return (
+                _rules(from_file(self._stack.file, today=self._stack.clock.now().date(), anywhere=True)) != self._rules
+            )
         except CausewayError as error:
             self._stack.say("config", f"config cannot be read, the old one stays in force: {error}")
             return False

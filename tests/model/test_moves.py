@@ -263,3 +263,20 @@ def golden() -> str:
 
 if __name__ == "__main__":
     print(golden(), end="")
+
+
+def test_a_seed_does_not_change_while_anybody_is_split_by_it() -> None:
+    """Prevents: another seed is a legal `stay` that sends three of four package users back."""
+    there = Place("low/A/50")
+    here = replace(standing(PLAN, "low/A/50"), seed="s")
+    with pytest.raises(MoveRefused, match="causeway:seed is other, and A was split by s"):
+        judge(PLAN, here, there, Circumstances(seed="other"))
+    assert judge(PLAN, here, Place(INFRASTRUCTURE), Circumstances(reason="start over", seed="other"))
+    assert judge(PLAN, here, there, Circumstances(seed="s")).direction is Direction.STAY
+
+
+def test_a_cohort_does_not_change_on_the_ladder() -> None:
+    there = Place("low/A/50")
+    here = replace(standing(PLAN, "low/A/50"), cohorts={"A": "tenant", "B": "user"})
+    with pytest.raises(MoveRefused, match="the cohort of A has changed"):
+        judge(PLAN, here, there, GOOD)
