@@ -16,7 +16,7 @@ from google.cloud import storage  # type: ignore[attr-defined]
 from google.cloud.storage.exceptions import DataCorruption
 from requests.exceptions import RequestException
 
-from causeway.backup.storage import AlreadyThere, missing
+from causeway.backup.storage import AlreadyThere, Retained, missing
 from causeway.errors import ConfigError, IntegrityError, Unreachable
 
 _FAILURES = (GoogleAPIError, RequestException)
@@ -94,7 +94,7 @@ class BucketStorage:
         except NotFound:
             return
         except Forbidden as error:
-            raise Unreachable(
+            raise Retained(
                 f"{self.url} does not let {name} go: {error.message}",
                 "it stays until the bucket's retention period has passed",
                 "prune again then",

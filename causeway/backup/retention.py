@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from causeway.backup.archive import Archive, Backup, BackupKind
+from causeway.backup.storage import Retained
 
 ABANDONED = timedelta(days=1)
 """An unfinished snapshot older than this is not resumed any more."""
@@ -33,22 +34,31 @@ _PERIODS: tuple[tuple[str, Callable[[datetime], object]], ...] = (
 )
 
 
-def to_keep(backups: Sequence[Backup], rules: Mapping[str, Rule], default: Rule, now: datetime) -> frozenset[str]:
+def to_keep(
+    backups: Sequence[Backup],
+    rules: Mapping[str, Rule],
+    default: Rule,
+    now: datetime,
+    held_for: timedelta = timedelta(),
+) -> frozenset[str]:
     """The ids of the backups to keep; `rules` are by priority.
 
-    For each priority and selection of collections: the latest of each of the last so many hours, days, weeks and
-    months that have one; the last one verified, however old; the latest of all. Besides: streams, what is being
-    written, and every parent of what is kept.
+    For each kind, priority and selection of collections: the latest of each of the last so many hours, days, weeks and
+    months that have one; the last one verified, however old; the latest of all. Besides: what is being written, every
+    parent of what is kept, and whatever is younger than `held_for`, the time for which the storage lets nothing go: to
+    give that up would only make it useless.
     """
     present = [backup for backup in backups if not backup.pruned]
-    groups: dict[tuple[str, tuple[str, ...]], list[Backup]] = {}
+    groups: dict[tuple[bool, str, tuple[str, ...]], list[Backup]] = {}
     kept = set()
     for backup in present:
-        if backup.kind is BackupKind.STREAM or (backup.completed is None and now - backup.began < ABANDONED):
+        stream = backup.kind is BackupKind.STREAM
+        if backup.completed is not None:
+            groups.setdefault((stream, backup.priority, backup.collections), []).append(backup)
+        in_hand = backup.completed is None and (stream or now - backup.began < ABANDONED)
+        if in_hand or now - (backup.completed or backup.began) < held_for:
             kept.add(backup.id)
-        elif backup.completed is not None:
-            groups.setdefault((backup.priority, backup.collections), []).append(backup)
-    for (priority, _), group in groups.items():
+    for (_, priority, _), group in groups.items():
         kept |= _keep_of(group, rules.get(priority, default))
     return frozenset(_with_parents(kept, present))
 
@@ -76,13 +86,18 @@ def _with_parents(kept: Iterable[str], present: Sequence[Backup]) -> set[str]:
     return whole
 
 
-def prune(archive: Archive, keep: frozenset[str]) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """The ids of the backups that were removed, and how many objects the storage still holds on to."""
+
+    removed: list[str]
+    held: int
+
+
+def prune(archive: Archive, keep: frozenset[str]) -> Pruned:
     """Remove every backup not in `keep`, what earlier prunes left, and segments no manifest entry lists.
 
-    The ids of the backups removed now.
-
-    Raises:
-        Unreachable: a bucket's retention holds a segment; the next prune tries again.
+    What a bucket's retention still holds stays for a later prune, and does not keep the rest from going.
     """
     going = [backup.id for backup in archive.backups() if not backup.pruned and backup.id not in keep]
     if going:
@@ -91,7 +106,11 @@ def prune(archive: Archive, keep: frozenset[str]) -> list[str]:
     backups = [backup for backup in archive.backups() if not backup.pruned]
     listed = {segment.path for backup in backups for segment in backup.segments}
     writing = {backup.id for backup in backups if backup.completed is None}
+    held = 0
     for name in stored:
         if name not in listed and name.split("/")[1] not in writing:
-            archive.storage.delete(name)
-    return going
+            try:
+                archive.storage.delete(name)
+            except Retained:
+                held += 1
+    return Pruned(going, held)

@@ -39,13 +39,17 @@ class Storage(Protocol):
         """The names that start with `prefix`, sorted."""
 
     def delete(self, name: str) -> None:
-        """Remove an object; one that is gone already is no error."""
+        """Remove an object; one that is gone already is no error. Raises Retained while it must be kept."""
 
     def claim(self, name: str) -> AbstractContextManager[bool]:
         """Whether nobody else has claimed this name; ours inside the context, and freed if this process dies.
 
         A bucket cannot know and says yes; there the manifest refuses the slower of two writers.
         """
+
+
+class Retained(Unreachable):
+    """The storage does not let an object go yet."""
 
 
 def missing(url: str, name: str) -> IntegrityError:

@@ -240,24 +240,32 @@ def prune(
 ) -> None:
     """Remove backups that no rule keeps; the last verified one of each kind always stays."""
     from dataclasses import replace
+    from datetime import timedelta
 
     from causeway.backup.retention import Rule, to_keep
     from causeway.backup.retention import prune as remove
 
     given = {"hourly": hourly, "daily": daily, "weekly": weekly, "monthly": monthly}
     asked = {name: number for name, number in given.items() if number is not None}
-    priorities = config_of(stack).backup.priorities if directory is None else ()
+    config = config_of(stack) if directory is None else None
+    priorities = config.backup.priorities if config else ()
+    own_bucket = config is not None and config.backup.archive.startswith(f"gs://{config.bucket}/")
+    held_for = timedelta(days=config.cloud.retention_days) if config and own_bucket else timedelta()
     rules = {
         each.name: replace(Rule(each.keep.hourly, each.keep.daily, each.keep.weekly, each.keep.monthly), **asked)
         for each in priorities
     }
     archive = open_archive(archive_url(stack, directory, None))
     backups = archive.backups()
-    keep = to_keep(backups, rules, replace(Rule(), **asked), datetime.now(UTC))
+    keep = to_keep(backups, rules, replace(Rule(), **asked), datetime.now(UTC), held_for)
     going = [each.id for each in backups if not each.pruned and each.id not in keep]
+    held = 0
     if not dry_run:
-        going = remove(archive, keep)
+        done = remove(archive, keep)
+        going, held = done.removed, done.held
     if as_json:
-        print_json({"archive": archive.storage.url, "removed": going, "kept": sorted(keep), "dry_run": dry_run})
+        facts = {"archive": archive.storage.url, "removed": going, "kept": sorted(keep), "held": held}
+        print_json({**facts, "dry_run": dry_run})
     else:
-        click.echo(f"{'would remove' if dry_run else 'removed'} {len(going)}, kept {len(keep)}")
+        waits = f"; {held} objects wait for the bucket's retention" if held else ""
+        click.echo(f"{'would remove' if dry_run else 'removed'} {len(going)}, kept {len(keep)}{waits}")

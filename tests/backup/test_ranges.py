@@ -189,6 +189,21 @@ def test_streams_and_what_is_being_written_stay_and_what_was_abandoned_goes() ->
     assert to_keep([stream, abandoned, fresh], {}, Rule(), NOW) == {"stream", "fresh"}
 
 
+def test_ended_streams_are_pruned_like_everything_else_and_apart_from_snapshots() -> None:
+    """Prevents: real-time data begins a base of its own each day, and all 365 of a year are kept."""
+    streams = [replace(each, id=f"s{each.id}", kind=BackupKind.STREAM) for each in backups(10, timedelta(days=1))]
+    kept = to_keep([*streams, *backups(1, timedelta(hours=1))], {}, Rule(0, 3, 0, 0), NOW)
+    assert {each for each in kept if each.startswith("s")} == {"sb0009", "sb0008", "sb0007"}
+    assert "b0000" in kept
+
+
+def test_what_the_storage_still_holds_is_not_given_up() -> None:
+    """Prevents: backups under a bucket's retention cannot be deleted, and are of no use to anybody either."""
+    present = backups(100, timedelta(days=1))
+    kept = to_keep(present, {}, Rule(0, 2, 0, 0), NOW, held_for=timedelta(days=30))
+    assert kept == {each.id for each in present if NOW - (each.completed or NOW) < timedelta(days=30)}
+
+
 def test_rules_are_by_priority_and_selections_do_not_replace_each_other() -> None:
     high = backups(10, timedelta(hours=1), priority="high", collections=("a",))
     medium = [replace(each, id=f"m{each.id}", priority="medium") for each in high]
