@@ -58,7 +58,7 @@ def schedule(stack: str, backups: Mapping[str, str], prefix: str = "causeway") -
 
     def snapshot(priority: str, every: str) -> Scheduled:
         cron, timeout_s, missed_after_s = _TIMING[every]
-        words = command("backup", "snapshot", "--priority", priority)
+        words = command("backup", "snapshot", "--priority", priority, "--incremental")
         return Scheduled(f"{prefix}-backup-{priority}", "backup", words, cron, timeout_s, missed_after_s, memory="1Gi")
 
     monitor = AlwaysOn(f"{prefix}-monitor", "monitor", command("monitor"))

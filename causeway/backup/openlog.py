@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from causeway.backup.records import HEAD_BYTES, Kind, Record, encode, scan
 from causeway.backup.segments import Sealed, SegmentWriter
+from causeway.backup.storage import make_directory, sync_directory
 from causeway.errors import Conflict, IntegrityError, Unreachable
 
 _PENDING = frozenset({Kind.DOCUMENT, Kind.DELETE})
@@ -33,8 +34,9 @@ class OpenLog:
             Unreachable: the disk does not allow it.
         """
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_directory(path.parent)
             file = path.open("a+b", buffering=0)
+            sync_directory(path.parent)
         except OSError as error:
             raise Unreachable(f"cannot open {path}: {error.strerror}") from error
         try:

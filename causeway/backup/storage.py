@@ -81,13 +81,13 @@ class LocalStorage:
         target = self.path(name)
         draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
+            make_directory(target.parent)
             with draft.open("xb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
             os.link(draft, target)
-            _sync_directory(target.parent)
+            sync_directory(target.parent)
         except FileExistsError as error:
             raise AlreadyThere(name) from error
         except OSError as error:
@@ -134,12 +134,21 @@ class LocalStorage:
                 path.unlink(missing_ok=True)
 
 
-def _sync_directory(folder: Path) -> None:
+def sync_directory(folder: Path) -> None:
+    """Make names in a directory durable: a synced file is lost all the same if its name is."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def make_directory(folder: Path) -> None:
+    """Make a directory and those above it, durably."""
+    if not folder.is_dir():
+        make_directory(folder.parent)
+        folder.mkdir(exist_ok=True)
+        sync_directory(folder.parent)
 
 
 def open_storage(url: str) -> Storage:

@@ -23,6 +23,7 @@ from google.cloud.firestore_v1.types import firestore as _firestore
 from causeway.backup import times
 from causeway.backup.connection import Connection
 from causeway.backup.documents import CONTROL
+from causeway.backup.storage import sync_directory
 from causeway.backup.stream_block import Block, Known
 from causeway.errors import IntegrityError, Unreachable
 
@@ -74,6 +75,7 @@ class Sentinel:
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
+        sync_directory(path.parent)
 
     @staticmethod
     def load(path: Path) -> Sentinel | None:

@@ -27,8 +27,11 @@ yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 
 
 def names(listed: str | None) -> tuple[str, ...]:
-    """The names in a comma-separated list."""
-    return tuple(sorted({name.strip() for name in (listed or "").split(",") if name.strip()}))
+    """The names in a comma-separated list, none where nothing was given. Raises BadParameter on a list of nothing."""
+    found = tuple(sorted({name.strip() for name in (listed or "").split(",") if name.strip()}))
+    if listed is not None and not found:
+        raise click.BadParameter(f"{listed!r} names no collection; leave it out for all of them")
+    return found
 
 
 def source(stack: str | None, project: str | None, database: str | None) -> Database:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,12 @@ _TOLD_SECONDS = 5.0
 @click.option("--verify-every", type=float, default=2.0, show_default=True, metavar="S", help="Seconds between counts.")
 @click.option("--digest-every", type=float, default=3600.0, show_default=True, metavar="S", help="… full comparisons.")
 @click.option("--metrics-port", type=int, metavar="N", help="Serve Prometheus metrics on 127.0.0.1.")
+@click.option(
+    "--listen",
+    metavar="HOST:PORT",
+    envvar="CAUSEWAY_LISTEN",
+    help="Serve /metrics and /healthz there (CAUSEWAY_LISTEN).",
+)
 @click.option("--anew", is_flag=True, help="End the present stream and begin another: the database was replaced.")
 @json_option
 @quietly
@@ -45,6 +52,7 @@ def stream(
     verify_every: float,
     digest_every: float,
     metrics_port: int | None,
+    listen: str | None,
     anew: bool,
     as_json: bool,
 ) -> None:
@@ -67,15 +75,15 @@ def stream(
         digest=digest_every,
     )
     running = Stream(archive, settings, spool=spool)
-    if metrics_port is not None:
-        _serve_metrics(running, metrics_port)
+    address = listen or (f"127.0.0.1:{metrics_port}" if metrics_port is not None else None)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: running.stop())
     over = threading.Event()
     teller = threading.Thread(target=_tell, args=(running, over), daemon=True)
     teller.start()
     try:
-        running.run(anew=anew)
+        with _serving(running, address) if address else nullcontext():
+            running.run(anew=anew)
     finally:
         over.set()
         teller.join()
@@ -96,13 +104,17 @@ def _tell(running: Stream, over: threading.Event) -> None:
     click.echo(running.status.line(), err=True)
 
 
-def _serve_metrics(running: Stream, port: int) -> None:
+def _serving(running: Stream, address: str) -> AbstractContextManager[str]:
+    """Metrics, and whether the stream still runs: one that was refused is for a person, and no restart mends it."""
     from datetime import UTC, datetime
 
-    from prometheus_client import CollectorRegistry, start_http_server
+    from prometheus_client import CollectorRegistry, generate_latest
 
     from causeway.backup.stream_status import Collector
+    from causeway.rollout.monitor_server import serving
 
     registry = CollectorRegistry()
     registry.register(Collector(lambda: running.status, lambda: datetime.now(UTC)))
-    start_http_server(port, "127.0.0.1", registry)
+    return serving(
+        address, lambda: generate_latest(registry), lambda: (True, running.status.as_dict(datetime.now(UTC)))
+    )
