@@ -78,6 +78,12 @@ class Direct:
         if self.export().pending:
             self.refresh()
 
+    def unlock(self) -> None:
+        """Nothing is ever locked."""
+
+    def abort(self) -> None:
+        """Nothing runs beside its owner."""
+
     def _wanted(self) -> tuple[Config, Place]:
         config = from_file(self.file)
         return config, Place(config.position, config.hold)

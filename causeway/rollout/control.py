@@ -30,7 +30,8 @@ class Control:
     """The control document. `fence` grows with each holder; `override` is a whole flag set that readers obey.
 
     `renewed_at` is the heartbeat of whoever watches, `lease_at` that of the holder; one that `yields` only looks
-    (the monitor's soak), and anybody may take over from it.
+    (the monitor's soak), and anybody may take over from it. `running` names the stack update under way: it outlives
+    its holder's lease, since what the update still writes does as well (`updates`).
     """
 
     fence: int = 0
@@ -43,6 +44,8 @@ class Control:
     override: str | None = None
     override_why: str = ""
     disarmed: Mapping[str, Any] | None = None
+    running: Mapping[str, Any] | None = None
+    running_at: Time = None
 
     @classmethod
     def of(cls, document: Document | None) -> Control:
@@ -94,6 +97,16 @@ def acquire(store: Store, stack: str, holder: str, *, force: bool = False, yield
 
     control = _change(store, stack, take, ())
     return Lease(store, stack, holder, control.fence)
+
+
+def forget(store: Store, stack: str, update: str) -> None:
+    """Take a stack update that has ended from `running`, whoever holds the lease by now. Raises Unreachable."""
+
+    def without(control: Control, _: datetime.datetime | None) -> Control:
+        ended = control.running is not None and control.running["id"] == update
+        return replace(control, running=None, running_at=None) if ended else control
+
+    _change(store, stack, without, ())
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from causeway.backup.storage import open_storage
 from causeway.errors import ConfigError, IntegrityError
 from causeway.model.plan import LAST
 from causeway.model.strategies import RETIRE
-from causeway.rollout import rollback
+from causeway.rollout import rollback, updates
 from causeway.rollout.journal import Journal, Record, State
 from causeway.rollout.opening import project_of
 from causeway.rollout.rollback import Request
@@ -55,7 +55,7 @@ def recover(stack: Stack, journal: Journal, request: Request, at: str | None) ->
     record = journal.advance(record, State.INTENT, "data written", data=summary(outcomes), states=states)
     _verified(outcomes, states)
     record = journal.advance(record, State.INTENT, "data restored", restored=times.text(_as_of(parts)), timings=timings)
-    stack.engine.recover()
+    updates.clear(stack, journal.lease)
     record = rollback.reconcile(stack, journal, record)
     journal.lease.commit(maintenance=None)
     stack.say("thawed", "writes are open again", record.there)

@@ -10,8 +10,10 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,11 +23,17 @@ from typing import Any, Protocol
 
 from causeway.errors import CausewayError, MoveRefused, Unreachable
 from causeway.rollout import orphans
+from causeway.rollout.orphans import CARRIED, Owner
 
 #: Types that are Pulumi's own and no resource of the stack.
 _NOT_CUSTOM = ("pulumi:pulumi:", "pulumi:providers:")
 #: How the engine introduces what the program's hook has said.
 _HOOK = 'hook "legal_move" failed:'
+#: How Pulumi says that a lock is held, and by whom.
+_LOCKED = "the stack is currently locked"
+_LOCK = re.compile(r"created by (?P<who>\S+)@(?P<host>\S+) \(pid (?P<pid>\d+)\)")
+#: An operation that is broken off finishes what is in flight, at most so many seconds.
+_GRACE = 2.0
 
 
 class UpdateFailed(CausewayError):
@@ -92,7 +100,13 @@ class Engine(Protocol):
         """Compare the cloud with the state, changing neither."""
 
     def recover(self) -> None:
-        """Remove what a dead update left: its processes, its lock."""
+        """Remove what a dead update left: its processes, its lock. Raises UpdateFailed while a living one holds it."""
+
+    def unlock(self) -> None:
+        """Remove the lock, whoever holds it: only where it is certain that he has ended."""
+
+    def abort(self) -> None:
+        """Break off what this engine runs, from another thread: the stack has been taken over."""
 
 
 class Pulumi:
@@ -114,6 +128,7 @@ class Pulumi:
         self._environment = {**os.environ, **(environment or {}), "PULUMI_SKIP_UPDATE_CHECK": "true"}
         self._policies = policies
         self._clock = clock
+        self._running: set[subprocess.Popen[bytes]] = set()
         self._work.mkdir(parents=True, exist_ok=True)
 
     def preview(self, plan: Path, *, reason: str = "") -> Outcome:
@@ -142,21 +157,39 @@ class Pulumi:
         self._run("refresh", "--yes", "--skip-preview", "--clear-pending-creates")
 
     def drift(self) -> Outcome:
-        return self._run("refresh", "--preview-only")
+        name = f"drift-{os.getpid()}"  # anybody may look at any time: no two write into one file
+        outcome = self._run("refresh", "--preview-only", name=name)
+        for output in self._work.glob(f"{name}.*"):
+            output.unlink()
+        return outcome
 
     def recover(self) -> None:
-        self._end_orphans()
-        self._plain("cancel", self.stack, "--yes")
+        orphans.end_left_in(self._work)
+        self._unlock_the_dead()
         if self.export().pending:
             self.refresh()
 
-    def _run(self, verb: str, *arguments: str, reason: str = "") -> Outcome:
-        """Run an operation with its events in a file, its group noted for whoever comes after a crash."""
-        events, output = self._work / f"{verb}.events", self._work / f"{verb}.out"
+    def unlock(self) -> None:
+        self._plain("cancel", self.stack, "--yes")
+
+    def abort(self) -> None:
+        for process in tuple(self._running):
+            process.send_signal(signal.SIGINT)  # once: what is in flight finishes, and the state stays clean
+        deadline = time.monotonic() + _GRACE
+        while self._running and time.monotonic() < deadline:
+            time.sleep(0.05)
+        for process in tuple(self._running):
+            orphans.end_session(process.pid)
+
+    def _run(self, verb: str, *arguments: str, reason: str = "", name: str = "") -> Outcome:
+        """Run an operation with its events in a file; all its processes carry whose it is, for whoever comes after."""
+        name = name or verb
+        events, output = self._work / f"{name}.events", self._work / f"{name}.out"
         events.unlink(missing_ok=True)
         command = [self._command(), verb, "--stack", self.stack, "--non-interactive", "--color", "never"]
         command += ["--event-log", str(events), *arguments]
         environment = {**self._environment, "PULUMI_DEBUG_COMMANDS": "1", "CAUSEWAY_REASON": reason}
+        environment[CARRIED] = orphans.carried(Owner.of_this(), self._work)
         began = self._clock()
         with output.open("wb") as out:
             process = subprocess.Popen(
@@ -168,7 +201,7 @@ class Pulumi:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-            self._note.write_text(str(process.pid))
+            self._running.add(process)
             try:
                 code = process.wait()
             except BaseException:
@@ -177,9 +210,12 @@ class Pulumi:
                 process.wait()
                 raise
             finally:
-                self._end_orphans()  # of a killed `pulumi` as well: its provider would still write
+                orphans.end_session(process.pid)  # of a killed `pulumi` as well: its provider would still write
+                self._running.discard(process)
         found = tuple(_read_events(events))
         if code < 0:
+            with contextlib.suppress(CausewayError):
+                self._unlock_the_dead()
             raise UpdateFailed(
                 f"pulumi {verb} was killed by {signal.Signals(-code).name}",
                 "the stack may stand between two places",
@@ -190,21 +226,20 @@ class Pulumi:
         summary: Mapping[str, Any] = next((e["summaryEvent"] for e in found if "summaryEvent" in e), {})
         return Outcome(summary.get("resourceChanges", {}), found, self._clock() - began)
 
-    @property
-    def _note(self) -> Path:
-        """Names the process group of the operation that runs."""
-        return self._work / "running.pid"
+    def _unlock_the_dead(self) -> None:
+        """Remove a lock whose holders were processes of this machine and are dead. Raises UpdateFailed otherwise.
 
-    def _end_orphans(self) -> None:
-        """End what is left of the last operation: an orphaned provider may still write.
-
-        Plugins have process groups of their own, but they stay in the session that was started for the operation.
+        Pulumi shows a lock to whoever wants it: here a refresh of nothing, which changes nothing.
         """
-        with contextlib.suppress(FileNotFoundError, ValueError):
-            # A cut note names nothing; 0 would be the session of everything that came from outside a container.
-            if leader := int(self._note.read_text()):
-                orphans.end_session(leader)
-        self._note.unlink(missing_ok=True)
+        nothing = f"urn:pulumi:{self.stack}::none::none:none:None::none"
+        probe = ("refresh", "--stack", self.stack, "--yes", "--skip-preview", "--target", nothing)
+        said = self._ask(*probe)
+        if _LOCKED not in said.stdout + said.stderr:
+            return
+        holders = [found.groupdict() for found in _LOCK.finditer(said.stdout + said.stderr)]
+        if not holders or not all(_dead(each["host"], int(each["pid"])) for each in holders):
+            raise _locked(self.stack, holders)
+        self.unlock()
 
     def _failure(self, verb: str, output: str, events: Sequence[Mapping[str, Any]]) -> CausewayError:
         """One error from an operation's output: a refusal of the hook or of a policy, or a failure."""
@@ -225,18 +260,14 @@ class Pulumi:
                 f"{len(violations)} mandatory {'policy is' if len(violations) == 1 else 'policies are'} violated",
                 "Mend the config; nothing was changed.",
             )
-        if "the stack is currently locked" in output:
-            return UpdateFailed(
-                f"Pulumi holds a lock on {self.stack}",
-                "another update runs, or one has died",
-                "Wait for it; after a crash `causeway reconcile` removes what it left.",
-            )
+        if _LOCKED in output:
+            return _locked(self.stack, [found.groupdict() for found in _LOCK.finditer(output)])
         # The first error is the cause; under a saved plan one more follows for every resource not come to since.
         what = _clean(errors[0]) if errors else _clean(output[-600:])
         return UpdateFailed(f"pulumi {verb} failed: {what}", "", f"The whole output: {self._work / verb}.out")
 
-    def _plain(self, *arguments: str) -> str:
-        done = subprocess.run(
+    def _ask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             [self._command(), *arguments, "--non-interactive"],
             cwd=self._folder,
             env=self._environment,
@@ -245,6 +276,9 @@ class Pulumi:
             text=True,
             check=False,
         )
+
+    def _plain(self, *arguments: str) -> str:
+        done = self._ask(*arguments)
         if done.returncode:
             raise UpdateFailed(
                 f"pulumi {arguments[0]} failed: {_clean(done.stderr or done.stdout)}",
@@ -264,6 +298,21 @@ class Pulumi:
         return found
 
 
+def _dead(host: str, pid: int) -> bool:
+    """Whether the holder of a lock was a process of this machine and is no more. Of others nothing can be told."""
+    return host == socket.gethostname() and not orphans.runs(pid, "pulumi")
+
+
+def _locked(stack: str, holders: Sequence[Mapping[str, str]]) -> UpdateFailed:
+    by = ", ".join(f"{each['who']} on {each['host']}, process {each['pid']}" for each in holders) or "nobody named"
+    return UpdateFailed(
+        f"Pulumi holds a lock on {stack}",
+        f"another update runs, or one has died ({by}); two at once would write one state",
+        "Wait for it, or end it. After a crash `causeway reconcile` on that machine removes what it left; where the "
+        "machine is gone, `causeway reconcile --ended` does.",
+    )
+
+
 def _read_events(path: Path) -> Iterator[Mapping[str, Any]]:
     """Engine events, one JSON document a line; the last line may be cut."""
     if not path.exists():
@@ -277,6 +326,4 @@ def _read_events(path: Path) -> Iterator[Mapping[str, Any]]:
 
 def _clean(message: str) -> str:
     """A diagnostic without colour marks and line breaks."""
-    import re
-
     return " ".join(re.sub(r"<\{%.*?%\}>", "", message).split()).strip()

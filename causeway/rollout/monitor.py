@@ -24,7 +24,7 @@ from causeway.model.moves import Place
 from causeway.model.verdict import Verdict
 from causeway.model.window import Missing
 from causeway.rollout import journal as journals
-from causeway.rollout import levels, monitor_duty, rollback, triggers
+from causeway.rollout import levels, monitor_duty, rollback, triggers, updates
 from causeway.rollout import monitor_conditions as wrong
 from causeway.rollout.heartbeat import Heartbeat
 from causeway.rollout.journal import Journal, State
@@ -314,7 +314,7 @@ class Monitor:
                 raise
             self.did.append(f"traffic went back from {record.here} to {record.there}: {request.why}")
             self._fire(verdict, scene, f"rollback at level {request.level}, by the monitor")
-            self.stack.engine.recover()
+            updates.clear(self.stack, journal.lease)
             rollback.reconcile(self.stack, journal, record)
 
     def _fire(self, verdict: Verdict, scene: Scene, done: str) -> None:

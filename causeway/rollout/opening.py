@@ -47,7 +47,7 @@ def open_stack(
     if not (folder / "Pulumi.yaml").is_file():
         raise ConfigError(f"{folder} holds no Pulumi.yaml", "no stack lives here", "Run this in the project's folder.")
     path = stack_file(name, folder / "stacks")
-    config = from_file(path, today=clock.now().date())
+    config = from_file(path, today=clock.now().date(), anywhere=True)
     work = folder / ".local" / "work" / name
     policies = folder / "policies"
     store = FirestoreStore(project_of(config))
@@ -109,7 +109,7 @@ def open_checker(stack: Stack) -> Iterator[Checker]:
 def lease(stack: Stack, *, force: bool = False, yields: bool = False) -> Iterator[tuple[Journal, Heartbeat]]:
     """The lease of a stack with its heartbeat, given back at the end. Raises Conflict while somebody else holds it."""
     held: Lease = controls.acquire(stack.store, stack.name, whoami(), force=force, yields=yields)
-    with Heartbeat(held, stack.config.freshness.renew) as heartbeat:
+    with Heartbeat(held, stack.config.freshness.renew, stack.engine.abort) as heartbeat:
         try:
             yield Journal(held, stack.clock.now), heartbeat
         finally:

@@ -7,11 +7,13 @@ time. The fast path never waits for Pulumi; `reconcile` brings config, stack and
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from causeway import flags
 from causeway.errors import CausewayError, ConfigError, Conflict, Held, MoveRefused, Unreachable
+from causeway.flags import FlagSet
+from causeway.model import descent
 from causeway.model.closure import closure
 from causeway.model.guardrails import Pace
 from causeway.model.hold import Hold
@@ -19,7 +21,7 @@ from causeway.model.matrix import Traffic
 from causeway.model.moves import Direction, Place, Standing
 from causeway.model.plan import INFRASTRUCTURE, LAST
 from causeway.model.strategies import RECIPES
-from causeway.rollout import actions, settle
+from causeway.rollout import actions, settle, updates
 from causeway.rollout import journal as journals
 from causeway.rollout.desired import flag_set
 from causeway.rollout.journal import Journal, Record, State
@@ -92,8 +94,8 @@ def target(stack: Stack, here: Place, request: Request) -> Place:
 def check(stack: Stack, request: Request) -> None:
     """Raise what `send_back` would refuse, before a runner has lost its lease to a rollback that cannot be."""
     if (serving := _serving(stack)) is not None and request.level < 4:
-        there = target(stack, serving.place, request)
-        _not_over_a_point_of_no_return(stack, serving.place, there)
+        here, there = _way(stack, serving, request)
+        _not_over_a_point_of_no_return(stack, here, there)
         _legacy_answers(stack, request, _falling(stack, serving, there))
 
 
@@ -108,8 +110,7 @@ def send_back(stack: Stack, journal: Journal, request: Request) -> Record:
     serving = _serving(stack)
     if serving is None:
         raise MoveRefused("this stack has applied nothing yet", "there is nothing to go back from")
-    here = serving.place
-    there = target(stack, here, request)
+    here, there = _way(stack, serving, request)
     falling = _falling(stack, serving, there)
     if request.level < 4:
         _not_over_a_point_of_no_return(stack, here, there)
@@ -126,7 +127,7 @@ def send_back(stack: Stack, journal: Journal, request: Request) -> Record:
         there,
         request.why,
         {"level": request.level, "evidence": dict(request.evidence or {}), "weights": fallen},
-        override=flags.build(flag_set(stack.config, there)),
+        override=flags.build(_for_the_same_users(flag_set(stack.config, there), serving)),
         override_why=f"level {request.level}: {request.why}",
         epochs=_epochs(stack, control.epochs, falling),
         **({"maintenance": f"level 4: data is being restored ({request.why})"} if request.level == 4 else {}),
@@ -157,7 +158,7 @@ def send_back(stack: Stack, journal: Journal, request: Request) -> Record:
 def settled(stack: Stack, journal: Journal, record: Record) -> Record:
     """The stack follows a rollback whose traffic has moved. Raises Unsettled; Conflict where somebody took over."""
     try:
-        stack.engine.recover()
+        updates.clear(stack, journal.lease)
         return reconcile(stack, journal, record)
     except Conflict:
         raise
@@ -169,22 +170,15 @@ def reconcile(stack: Stack, journal: Journal, record: Record) -> Record:
     """Bring config, stack and flags to a record's place; lift the override when they read back equal."""
     clock = stack.clock
     began = clock.monotonic()
-    place, why = record.there, record.why or "reconcile"
+    place = record.there
     _restored(record)
     if "settled_work" not in record.facts:
         record = _settle(stack, journal, record)
     if not record.reached:
-        applied = settle.apply(stack, place, why)
-        differences, compared_with = settle.compare(stack, place, applied.export)
-        _tell_comparison(stack, place, differences, compared_with)
-        record = journal.advance(
-            record,
-            State.APPLIED,
-            export=settle.keep(stack.store, stack.name, applied.export),
-            differences=differences,
-            compared_with=compared_with,
-            pulumi_s=round(applied.pulumi_s, 3),
-        )
+        record = _followed(stack, journal, record)
+    if not settle.reads_back(stack, place):
+        stack.say("late", "the flag set was written after the update, by one that was dying; once more", place)
+        record = _followed(stack, journal, record, refresh=True)
     if not record.state.ended and record.state is not State.ACTED:
         undone = _undo(stack, record)
         record = journal.advance(record, State.ACTED, undone=undone)
@@ -194,14 +188,50 @@ def reconcile(stack: Stack, journal: Journal, record: Record) -> Record:
     return record
 
 
+def _followed(stack: Stack, journal: Journal, record: Record, *, refresh: bool = False) -> Record:
+    """Config and stack follow to a record's place. Without `refresh`, a change behind the state's back stays unseen."""
+    place = record.there
+    with updates.running(stack, journal.lease):
+        if refresh:
+            stack.engine.refresh()
+        applied = settle.apply(stack, place, record.why or "reconcile")
+    differences, compared_with = settle.compare(stack, place, applied.export)
+    _tell_comparison(stack, place, differences, compared_with)
+    return journal.advance(
+        record,
+        State.APPLIED,
+        export=settle.keep(stack.store, stack.name, applied.export),
+        differences=differences,
+        compared_with=compared_with,
+        pulumi_s=round(applied.pulumi_s, 3),
+    )
+
+
 def _serving(stack: Stack) -> Standing | None:
     """What applications obey; where that cannot be read, what the stack file says, since a way back cannot wait."""
     try:
         return stack.served()
     except (ConfigError, KeyError) as error:
-        place = Place(stack.config.position, stack.config.hold)
+        known = stack.config.position in stack.config.plan
+        place = Place(stack.config.position, stack.config.hold) if known else Place(INFRASTRUCTURE)
         stack.say("unreadable", f"what is served cannot be read ({error}); going by the stack file", place)
         return Standing(place, stack.config.plan.at(place.position, place.hold).weights)
+
+
+def _way(stack: Stack, serving: Standing, request: Request) -> tuple[Place, Place]:
+    """From where to where: down, whatever somebody has made of the plan since it was applied."""
+    here = descent.known(stack.config.plan, serving)
+    there = target(stack, here, request)
+    lower = descent.never_up(stack.config.plan, serving, there)
+    if here.position != serving.place.position or lower != there:
+        stack.say("edited", f"the plan has changed since {serving.place} was applied; nothing is raised by it", lower)
+    return here, lower
+
+
+def _for_the_same_users(flag_set: FlagSet, serving: Standing) -> FlagSet:
+    """Bucketed as what is served: with another seed or cohort, users would change sides by the dozen."""
+    kept = tuple(replace(each, cohort=serving.cohorts.get(each.service, each.cohort)) for each in flag_set.flags)
+    return replace(flag_set, seed=serving.seed or flag_set.seed, flags=kept)
 
 
 def _falling(stack: Stack, serving: Standing, there: Place) -> dict[str, tuple[int, int]]:

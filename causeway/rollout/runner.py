@@ -17,12 +17,13 @@ from causeway.model.moves import Direction, Place, Standing
 from causeway.model.order import order
 from causeway.model.plan import Position
 from causeway.model.verdict import Decision, Verdict
-from causeway.rollout import actions, checkpoint, rollback, settle, triggers
+from causeway.rollout import actions, checkpoint, rollback, settle, triggers, updates
 from causeway.rollout import journal as journals
 from causeway.rollout.engine import Export
 from causeway.rollout.gate import unjudged
 from causeway.rollout.heartbeat import Heartbeat
 from causeway.rollout.journal import Journal, Record, State
+from causeway.rollout.settle import Applied
 from causeway.rollout.soaking import Observer, soak
 from causeway.rollout.stack import Stack
 
@@ -55,11 +56,11 @@ class Runner:
         export = self.stack.engine.export()
         if export.pending or (record and not record.state.ended):
             self.stack.say("recover", "the last move did not end; clearing what it left")
-            self.stack.engine.recover()
+            updates.clear(self.stack, self.journal.lease)
             export = self.stack.engine.export()
         self._standing = self.stack.standing(export)
         if record is not None and not record.state.ended:
-            self._finish(self._found(record, export))
+            self._finish(self._found(record))
         return self._standing.place if self._standing else None
 
     def create(self) -> None:
@@ -117,15 +118,29 @@ class Runner:
         stack.say("moving", str(found), there)
         record = self.journal.open(found.direction, found.here, there, why, {"weights": _pairs(found.changes)})
         try:
-            applied = settle.apply(stack, there, why)
+            applied = self._apply(there, why)
         except CausewayError as error:
-            self.journal.advance(record, State.FAILED, error.fact)
+            self.journal.advance(record, State.INTENT if self._moved_to(record) else State.FAILED, error.fact)
             raise
         ours = stack.clock.monotonic() - began - applied.pulumi_s
         times = {"pulumi_s": round(applied.pulumi_s, 3), "ours_s": round(ours, 3)}
         record = self._applied(record, applied.export, facts=times)
         self._standing = stack.standing(applied.export)
         return self._finish(record)
+
+    def _apply(self, there: Place, why: str) -> Applied:
+        with updates.running(self.stack, self.journal.lease):
+            return settle.apply(self.stack, there, why)
+
+    def _moved_to(self, record: Record) -> bool:
+        """Whether a move that failed has moved the traffic all the same, or may have: then it is not over."""
+        try:
+            export = self.stack.engine.export()
+        except CausewayError:
+            return True
+        standing = self.stack.standing(export)
+        at_its_place = standing is not None and standing.place == record.there
+        return bool(export.pending) or (at_its_place and record.here != record.there)
 
     # --- from applied to done -------------------------------------------------------------------------------------
 
@@ -214,13 +229,17 @@ class Runner:
         self._standing = self.stack.standing(self.stack.engine.export())
         return record
 
-    def _found(self, record: Record, export: Export) -> Record:
-        """The record of a move that did not end, brought to what the stack says of it."""
+    def _found(self, record: Record) -> Record:
+        """The record of a move that did not end, brought to what the stack says of it.
+
+        A flag set that has been written says nothing of what comes after it: the update is carried out again, and does
+        nothing where it was complete.
+        """
         if record.direction in (Direction.BACK, Direction.HOLD):
             return record
         at_its_place = self._standing is not None and self._standing.place == record.there
         if record.state is State.INTENT and at_its_place:
-            return self._applied(record, export, "found applied after a crash")
+            return self._applied(record, self._apply(record.there, record.why).export, "found applied after a crash")
         if record.state is State.INTENT:
             return self._give_up(record)
         if not at_its_place:

@@ -11,7 +11,7 @@ from causeway import flags
 from causeway.errors import CausewayError
 from causeway.model.moves import Place
 from causeway.rollout import journal as journals
-from causeway.rollout import stackfile
+from causeway.rollout import stackfile, updates
 from causeway.rollout.desired import flag_set
 from causeway.rollout.engine import Export, Outcome
 from causeway.rollout.journal import COLLECTION, Journal, Record, State
@@ -33,7 +33,7 @@ class Applied:
 
 
 def apply(stack: Stack, place: Place, why: str) -> Applied:
-    """Write the place into the stack file, preview with policies, apply exactly that.
+    """Write the place into the stack file, preview with policies, apply exactly that. Inside `updates.running`.
 
     Where the preview refuses or fails, the stack file is put back and nothing has changed.
     """
@@ -49,13 +49,21 @@ def apply(stack: Stack, place: Place, why: str) -> Applied:
         raise
     stack.say("previewed", f"preview: {previewed.changed} to change", place, previewed.seconds)
     outcome = stack.engine.up(plan, reason=why)
-    stack.record_place(place, why)
+    _record(stack, place, why)
     exported = clock.monotonic()
     export = stack.engine.export()
     reading = clock.monotonic() - exported
     stack.say("applied", f"stack update: {outcome.changed} changed", place, outcome.seconds)
     pulumi = previewed.seconds + outcome.seconds + reading
     return Applied(outcome, export, pulumi, clock.monotonic() - began)
+
+
+def _record(stack: Stack, place: Place, why: str) -> None:
+    """Tell git. Traffic has moved by now, whatever git says to it: that is told, and the next commit has the file."""
+    try:
+        stack.record_place(place, why)
+    except CausewayError as error:
+        stack.say("not-committed", str(error), place)
 
 
 def keep(store: Store, stack: str, export: Export) -> str:
@@ -87,10 +95,16 @@ def compare(stack: Stack, place: Place, export: Export) -> tuple[list[str] | Non
     return None, None
 
 
-def finish(journal: Journal, stack: Stack, record: Record, place: Place) -> Record:
-    """Lift the override once the flag set reads back as the place says, and end the record."""
+def reads_back(stack: Stack, place: Place) -> bool:
+    """Whether the flag set in the cloud is that of a place."""
     document = stack.store.read(f"flags/{stack.name}")
-    if document is None or document.values.get("definition") != flags.build(flag_set(stack.config, place)):
+    return document is not None and document.values.get("definition") == flags.build(flag_set(stack.config, place))
+
+
+def finish(journal: Journal, stack: Stack, record: Record, place: Place) -> Record:
+    """Lift the override once no update is alive and the flag set reads back as the place says; end the record."""
+    updates.wait_for_others(stack, journal.lease)
+    if not reads_back(stack, place):
         raise CausewayError(
             f"flags/{stack.name} does not read back as {place}",
             "the override stays, so nobody sees what is there",

@@ -89,7 +89,8 @@ class MemoryStore:
 class FakeEngine:
     """Pulumi as far as the runner sees it: reads the stack file, writes the flag set, keeps a state.
 
-    `fail` names the operations that fail next; `die_after_apply` raises once the cloud has changed.
+    `fail` names the operations that fail next, "after-up" one that has changed the cloud. `ups` are the updates that
+    changed something, `runs` counts all.
     """
 
     file: Path
@@ -98,7 +99,11 @@ class FakeEngine:
     pending: tuple[str, ...] = ()
     fail: list[str] = field(default_factory=list)
     ups: list[str] = field(default_factory=list)
+    runs: int = 0
     recovered: int = 0
+    unlocked: int = 0
+    aborted: int = 0
+    before_up: Callable[[], None] = lambda: None
     drifted: int = 0
 
     def preview(self, plan: Path, *, reason: str = "") -> Outcome:
@@ -106,12 +111,17 @@ class FakeEngine:
         return Outcome({"update": 1}, (), 0.0)
 
     def up(self, plan: Path | None, *, reason: str = "") -> Outcome:
+        self.before_up()
         self._maybe("up")
         config = from_file(self.file)
         place = Place(config.position, config.hold)
         definition = flags.build(flag_set(config, place))
         fields = json.dumps({"definition": {"stringValue": definition}, "position": {"stringValue": place.position}})
-        self.state[FLAGS_URN] = {"collection": "flags", "documentId": config.stack, "fields": fields}
+        self.runs += 1
+        inputs = {"collection": "flags", "documentId": config.stack, "fields": fields}
+        if self.state.get(FLAGS_URN) == inputs:  # nothing differs, whatever lies in the cloud
+            return Outcome({"same": 1}, (), 0.0)
+        self.state[FLAGS_URN] = inputs
         path = f"flags/{config.stack}"
         found = self.store.documents.get(path)
         self.store.commit(
@@ -127,6 +137,11 @@ class FakeEngine:
 
     def refresh(self) -> None:
         self.pending = ()
+        for inputs in self.state.values():
+            if inputs.get("collection") == "flags":
+                values = self.store.documents[f"flags/{inputs['documentId']}"].values
+                fields = json.dumps({name: {"stringValue": values[name]} for name in ("definition", "position")})
+                self.state[FLAGS_URN] = {**inputs, "fields": fields}
 
     def drift(self) -> Outcome:
         return Outcome({"update": self.drifted} if self.drifted else {"same": 1}, (), 0.0)
@@ -134,6 +149,12 @@ class FakeEngine:
     def recover(self) -> None:
         self.recovered += 1
         self.pending = ()
+
+    def unlock(self) -> None:
+        self.unlocked += 1
+
+    def abort(self) -> None:
+        self.aborted += 1
 
     def _maybe(self, operation: str) -> None:
         if operation in self.fail:

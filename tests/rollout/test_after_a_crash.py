@@ -82,7 +82,7 @@ def test_a_killed_pulumi_leaves_no_provider_that_writes_later(tmp_path: Path) ->
     """Prevents: the update is reported as failed, the next move begins, and then the orphan's write lands."""
     (tmp_path / "bin").mkdir()
     command, orphan = tmp_path / "bin" / "pulumi", tmp_path / "orphan"
-    command.write_text(f"#!/bin/sh\nsleep 60 >/dev/null 2>&1 & echo $! > {orphan}; kill -9 $$\n")
+    command.write_text(f"#!/bin/sh\n[ $1 = up ] || exit 0\nsleep 60 >/dev/null 2>&1 & echo $! > {orphan}; kill -9 $$\n")
     command.chmod(0o755)
     engine = Pulumi("test", tmp_path, tmp_path / "work", environment={"PATH": f"{command.parent}:{os.environ['PATH']}"})
     with pytest.raises(UpdateFailed, match="pulumi up was killed by SIGKILL"):

@@ -8,13 +8,20 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
+import socket
 import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from causeway.errors import CausewayError, MoveRefused, Unreachable
 from causeway.rollout.engine import Export, Pulumi, UpdateFailed
+from causeway.rollout.orphans import CARRIED, Owner
 
 RECORDS = Path(__file__).parents[1] / "data" / "engine"
 URN = "urn:pulumi:test::tiny::gcp:storage/bucket:Bucket::backups"
@@ -54,6 +61,28 @@ class Played(Pulumi):
     @property
     def commands(self) -> list[str]:
         return (self.folder / "commands").read_text().splitlines()
+
+
+def held_by(engine: Played, said: str) -> None:
+    """Whoever wants the lock is told of its holder, until it is cancelled."""
+    lock, player = engine.folder / "lock", engine.folder / "bin" / "pulumi"
+    lock.write_text(f"error: the stack is currently locked by 1 lock(s). {said}\n" if "pid" in said else said)
+    refusing = f'case "$1" in refresh) cat {lock}; exit 255;; cancel) echo > {lock};; esac\n'
+    player.write_text(player.read_text().replace('case "$1 $2"', refusing + 'case "$1 $2"'))
+
+
+@contextmanager
+def pulumi_that_sleeps(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A living process of that name."""
+    (folder / "alive").mkdir()
+    command = folder / "alive" / "pulumi"
+    command.write_text("#!/bin/sh\nread nothing\n")
+    command.chmod(0o755)
+    with subprocess.Popen([str(command)], stdin=subprocess.PIPE) as found:
+        try:
+            yield found
+        finally:
+            found.kill()
 
 
 def failure(tmp_path: Path, record: str) -> CausewayError:
@@ -168,9 +197,31 @@ def test_differences_name_the_resource_and_the_property() -> None:
 # --- what a crash has left ----------------------------------------------------------------------------------------
 
 
-def test_recovery_clears_the_lock_and_refreshes_only_what_is_pending(tmp_path: Path) -> None:
-    Played(tmp_path, "applied", 0).recover()
-    assert [line.split()[0] for line in (tmp_path / "commands").read_text().splitlines()] == ["cancel", "stack"]
+@pytest.mark.parametrize(
+    ("said", "commands"),
+    [
+        ("no resource named none found", ["refresh", "stack"]),
+        (f"created by anna@{socket.gethostname()} (pid {2**22})", ["refresh", "cancel", "stack"]),
+    ],
+)
+def test_recovery_clears_a_dead_lock_and_refreshes_only_what_is_pending(
+    tmp_path: Path, said: str, commands: list[str]
+) -> None:
+    engine = Played(tmp_path, "applied", 0)
+    held_by(engine, said)
+    engine.recover()
+    assert [line.split()[0] for line in engine.commands] == commands
+
+
+@pytest.mark.parametrize("host", ["ci-runner-7", socket.gethostname()])
+def test_a_lock_whose_holder_may_live_is_not_removed(tmp_path: Path, host: str) -> None:
+    """Prevents: a rollback here cancels an update that runs on, and two write one state and one flag set."""
+    engine = Played(tmp_path, "applied", 0)
+    with pulumi_that_sleeps(tmp_path) as alive:
+        held_by(engine, f"created by anna@{host} (pid {alive.pid})")
+        with pytest.raises(UpdateFailed, match=f"anna on {host}, process {alive.pid}"):
+            engine.recover()
+    assert not [line for line in engine.commands if line.startswith("cancel")]
 
 
 def test_pending_operations_are_refreshed_away(tmp_path: Path) -> None:
@@ -182,23 +233,78 @@ def test_pending_operations_are_refreshed_away(tmp_path: Path) -> None:
     assert engine.commands[-1].startswith("refresh") and "--clear-pending-creates" in engine.commands[-1]
 
 
+@contextmanager
+def operation(owner: str, work: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process of an operation, as the port starts them."""
+    environment = {**os.environ, CARRIED: f"{owner} {work.resolve()}"}
+    with subprocess.Popen(["sleep", "60"], start_new_session=True, env=environment) as found:
+        try:
+            yield found
+        finally:
+            found.kill()
+
+
+def a_dead_one() -> Owner:
+    return replace(Owner.of_this(), started="0")
+
+
 def test_what_is_left_of_a_dead_update_is_ended(tmp_path: Path) -> None:
     """An orphaned provider may still write."""
-    with subprocess.Popen(["sleep", "60"], start_new_session=True) as orphan:
-        engine = Played(tmp_path, "applied", 0)
-        (tmp_path / "work" / "running.pid").write_text(str(orphan.pid))
-        engine.recover()
-        assert orphan.poll() is not None
-    assert not (tmp_path / "work" / "running.pid").exists()
-
-
-@pytest.mark.parametrize("note", ["", "0", "x"])
-def test_a_cut_note_ends_nobody(tmp_path: Path, note: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Prevents: a note cut by a full disk reads as session 0, which is everybody's in a container."""
-    ended: list[int] = []
-    monkeypatch.setattr(os, "kill", lambda pid, _: ended.append(pid))
-    monkeypatch.setattr(os, "getsid", lambda pid: 0)
     engine = Played(tmp_path, "applied", 0)
-    (tmp_path / "work" / "running.pid").write_text(note)
-    engine.recover()
-    assert ended == []
+    with operation(str(a_dead_one()), tmp_path / "work") as orphan:
+        engine.recover()
+        assert orphan.wait(timeout=5) == -signal.SIGKILL
+
+
+def test_what_somebody_alive_runs_is_not_ended(tmp_path: Path) -> None:
+    """Prevents: `causeway drift`, which only looks, kills the runner's update when it has finished looking."""
+    engine = Played(tmp_path, "applied", 0)
+    with operation(str(Owner.of_this()), tmp_path / "work") as living:
+        engine.drift()
+        engine.recover()
+        assert living.poll() is None
+
+
+def test_an_operation_elsewhere_is_none_of_ours(tmp_path: Path) -> None:
+    engine = Played(tmp_path, "applied", 0)
+    with operation(str(a_dead_one()), tmp_path / "other") as other:
+        engine.recover()
+        assert other.poll() is None
+
+
+@pytest.mark.parametrize("mark", ["", "0", "x", "a/b/c"])
+def test_a_garbled_mark_ends_nobody(tmp_path: Path, mark: str) -> None:
+    """Prevents: a stranger that happens to have an orphan's number, or a mark cut by a full disk, is killed."""
+    engine = Played(tmp_path, "applied", 0)
+    with operation(mark, tmp_path / "work") as stranger:
+        engine.recover()
+        assert stranger.poll() is None
+
+
+def test_looking_leaves_the_outputs_of_an_update_alone(tmp_path: Path) -> None:
+    """Prevents: a drift beside a refresh overwrites its events, and the refresh is judged by those of the drift."""
+    engine = Played(tmp_path, "applied", 0)
+    (tmp_path / "work" / "refresh.events").write_text("its own")
+    engine.drift()
+    assert (tmp_path / "work" / "refresh.events").read_text() == "its own"
+
+
+def test_an_update_is_broken_off_when_the_stack_is_taken_over(tmp_path: Path) -> None:
+    """Prevents: a runner waits for its update although the lease is lost, and that update moves traffic forward."""
+    engine = Played(tmp_path, "applied", 0)
+    (tmp_path / "bin" / "pulumi").write_text(f"#!/bin/sh\n[ $1 = up ] || exit 0\ntouch {tmp_path}/began\nsleep 60\n")
+    failed: list[CausewayError] = []
+
+    def update() -> None:
+        try:
+            engine.up(None)
+        except CausewayError as error:
+            failed.append(error)
+
+    running = threading.Thread(target=update)
+    running.start()
+    while not (tmp_path / "began").exists():
+        pass
+    engine.abort()
+    running.join(timeout=10)
+    assert failed and not running.is_alive()
