@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from causeway.model.course import Course
 from causeway.model.guardrails import Guardrail, Limit, Measure, Pace, percent
 from causeway.model.verdict import Cause, Decision, Reason, Verdict
-from causeway.model.window import Category, Tally
+from causeway.model.window import Category, Check, Tally
 
 if TYPE_CHECKING:
     from causeway.model.soak import Soak, Standing
@@ -26,7 +26,7 @@ def judge(soak: Soak) -> Verdict:
     if not soak.looks:
         why = f"{soak.began_again}; the soak began again" if soak.began_again else "nothing was measured yet"
         return Verdict.of([Reason(Decision.HOLD, Cause.EARLY, "soak", why)])
-    reasons = [*_counted(soak), *map(_checked, soak.standings.values())]
+    reasons = [*_counted(soak), *(_checked(soak, each) for each in soak.standings.values())]
     for row, course in enumerate(soak.courses):
         if soak.guardrails.throughput:
             reasons.append(_throughput(soak, row, course, soak.guardrails.throughput))
@@ -123,11 +123,14 @@ def _minimum(soak: Soak, course: Course) -> Iterator[Reason]:
         yield Reason(Decision.HOLD, Cause.EARLY, "soak", f"{text} needed", course.service, more_requests=more)
 
 
-def _checked(standing: Standing) -> Reason:
+def _checked(soak: Soak, standing: Standing) -> Reason:
     check = standing.check
     about = f"{check.category.value.replace('_', ' ')} check {check.name}"
     about += f" of {check.service}" if check.service else ""
     detail = f" ({check.detail})" if check.detail else ""
+    if check.passed is False and _without_users(soak, check):
+        text = f"{about}: failed{detail}; nobody is on its package, so that there is nobody to send back"
+        return Reason(Decision.ADVANCE, Cause.SAFE, check.category, text, check.service)
     if standing.tripped:
         level = _LEVELS[check.category] if check.service else max(2, _LEVELS[check.category])
         text = f"{about}: failed{_in_a_row(standing.failures)}{detail}"
@@ -140,6 +143,18 @@ def _checked(standing: Standing) -> Reason:
         text = f"{about}: failed{_in_a_row(standing.failures)}{detail}; 3 in a row roll back"
         return Reason(Decision.HOLD, Cause.WARNING, check.category, text, check.service)
     return Reason(Decision.ADVANCE, Cause.SAFE, check.category, f"{about}: passed{detail}", check.service)
+
+
+def _without_users(soak: Soak, check: Check) -> bool:
+    """Whether a failure harms nobody: a package that is not deployed yet, or whose traffic has gone back already.
+
+    Data is another matter: a dual write can spoil it before the first user comes.
+    """
+    return (
+        check.category is not Category.DATA_INTEGRITY
+        and check.service is not None
+        and check.service not in soak.services
+    )
 
 
 def _figures(soak: Soak, course: Course, limit: Limit, tally: Tally) -> str:

@@ -274,7 +274,7 @@ class Monitor:
             self.watch.again()  # what was seen while disarmed may be over: it has to be seen again
             bad = False
         self._disarmed = bool(why_not)
-        duty = monitor_duty.due(scene, self.us, harmed=bad and not why_not)
+        duty = monitor_duty.due(scene, self.us, self.verdict if bad and not why_not else None)
         if bad and why_not and self.verdict is not None and not scene.mover(self.us):
             self._now.append(wrong.harm_while_disarmed(self.verdict, why_not))
             self._fire(self.verdict, scene, why_not)

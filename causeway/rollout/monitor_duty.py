@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from causeway.model.moves import Direction, Standing
 from causeway.model.plan import LAST
+from causeway.model.verdict import Verdict
 from causeway.rollout import control as controls
 from causeway.rollout import journal as journals
 from causeway.rollout.control import Control
@@ -74,11 +75,14 @@ def read(stack: Stack) -> Scene:
     )
 
 
-def due(scene: Scene, us: str, *, harmed: bool) -> Duty:
-    """The one duty that comes first. While somebody alive moves the stack, or data is being restored, there is none."""
+def due(scene: Scene, us: str, harm: Verdict | None) -> Duty:
+    """The one duty that comes first. While somebody alive moves the stack, or data is being restored, there is none.
+
+    `harm` is a verdict that asks for a rollback and may be acted on, if there is one.
+    """
     if scene.mover(us) or scene.control.maintenance or scene.applied is None or scene.served is None:
         return Duty.WATCH
-    if harmed and can_go_back(scene.served):
+    if harm is not None and can_go_back(scene.served) and _moves_somebody(harm, scene.served):
         return Duty.ROLL_BACK
     newest = scene.records[0] if scene.records else None
     unfinished = newest is not None and not newest.state.ended
@@ -93,6 +97,14 @@ def due(scene: Scene, us: str, *, harmed: bool) -> Duty:
 def can_go_back(served: Standing) -> bool:
     """Whether anybody is on a package, and legacy is still there to go back to."""
     return any(served.weights.values()) and served.place.position != LAST
+
+
+def _moves_somebody(harm: Verdict, served: Standing) -> bool:
+    """Whether the rollback asked for moves anybody: a breaker that is open already has nothing left to do.
+
+    Without this, what fails on after it has been sent back is sent back at every look.
+    """
+    return harm.level != 1 or not harm.services or any(served.weights.get(name, 0) for name in harm.services)
 
 
 def _by_hand(record: Record) -> bool:

@@ -11,11 +11,13 @@ import pytest
 from causeway.errors import Conflict, Held
 from causeway.health.baselines import Baseline
 from causeway.model.moves import Place
+from causeway.model.verdict import Cause, Decision, Reason, Verdict
 from causeway.model.window import Category, Check, Histogram, Tally
 from causeway.rollout import control as controls
 from causeway.rollout import journal as journals
-from causeway.rollout import triggers
+from causeway.rollout import monitor_duty, triggers
 from causeway.rollout.journal import Journal, State
+from causeway.rollout.monitor_duty import Duty
 from causeway.rollout.monitor_pulse import Pulse
 from causeway.rollout.notify import Severity
 from tests.rollout.fakes import T0, World
@@ -149,6 +151,29 @@ def test_failed_data_integrity_takes_everything_back(here: World) -> None:
     step(monitor, 2)
     assert {here.served(name) for name in here.config.matrix.services} == {0}
     assert here.config.position == "infrastructure"
+
+
+def test_a_package_that_fails_on_after_its_rollback_is_left_alone(here: World) -> None:
+    """Prevents: a rollback, a journal record and an alert at every look, for a probe of a package nobody is on."""
+    walked(here, "high/Writer/50")
+    monitor = monitor_of(here)
+    here.observer.checks = (Check(Category.FUNCTIONALITY, "probe@package", False, "Writer", "answered 500"),)
+    step(monitor, 20)
+    assert (here.served("Writer"), here.served("Reader")) == (0, 100)
+    assert len([did for did in monitor.did if did.startswith("traffic went back")]) == 1
+    records = len(journals.history(here.store, "test"))
+    step(monitor, 20)
+    assert len(journals.history(here.store, "test")) == records
+
+
+def test_a_rollback_that_would_move_nobody_is_no_duty(here: World) -> None:
+    """Prevents: rolling back for ever where a verdict names a service whose breaker is open already."""
+    walked(here, "high/Writer/50")
+    scene = monitor_duty.read(here.stack)
+    reason = Reason(Decision.ROLL_BACK, Cause.FAILED, "functionality", "failed", "Saga", level=1)
+    assert monitor_duty.due(scene, US, Verdict.of([reason])) is Duty.WATCH
+    assert monitor_duty.due(scene, US, Verdict.of([replace(reason, service="Writer")])) is Duty.ROLL_BACK
+    assert monitor_duty.due(scene, US, Verdict.of([replace(reason, service=None, level=2)])) is Duty.ROLL_BACK
 
 
 def test_traffic_moves_though_pulumi_fails_and_the_stack_follows_later(here: World) -> None:

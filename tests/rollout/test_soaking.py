@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from causeway.health.checker import Look
 from causeway.model.moves import Place
 from causeway.model.observation import ParityProbe
@@ -54,6 +56,14 @@ def test_a_failing_check_stops_a_place_without_users_as_well(here: World) -> Non
     found = watched(here, Place("high/Writer/verify-parity"), frozenset())
     assert found.verdict.decision is Decision.ROLL_BACK
     assert found.verdict.level == 3
+
+
+@pytest.mark.parametrize("place", [LOW, Place("infrastructure")])
+def test_a_package_without_users_stops_nobody_else(here: World, place: Place) -> None:
+    """Prevents: the probe of a package that is not deployed yet sends a healthy service back, or holds the rollout."""
+    here.observer.checks = (Check(Category.FUNCTIONALITY, "probe@package", False, "Saga", "connection refused"),)
+    found = watched(here, place, frozenset({"Reader"}) if place == LOW else frozenset())
+    assert found.verdict.decision is Decision.ADVANCE
 
 
 def test_whoever_takes_over_ends_the_soak(here: World) -> None:
