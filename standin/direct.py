@@ -35,7 +35,7 @@ class Direct:
     clock: Clock
     slow_s: float = 0.0
 
-    def preview(self, plan: Path, *, reason: str = "") -> Outcome:
+    def preview(self, plan: Path, *, reason: str = "", guarded: bool = True) -> Outcome:
         """Judge the move that the stack file wants. Raises MoveRefused."""
         config, place = self._wanted()
         found = self._read()["inputs"].get(URN)

@@ -84,8 +84,8 @@ class Export:
 class Engine(Protocol):
     """What the runner needs of Pulumi, for one stack."""
 
-    def preview(self, plan: Path, *, reason: str = "") -> Outcome:
-        """Preview with policies and keep the plan. Raises MoveRefused or UpdateFailed; changes nothing."""
+    def preview(self, plan: Path, *, reason: str = "", guarded: bool = True) -> Outcome:
+        """Preview (`guarded`: with policies) and keep the plan. Raises MoveRefused or UpdateFailed; changes nothing."""
 
     def up(self, plan: Path | None, *, reason: str = "") -> Outcome:
         """Apply exactly what was previewed, or everything where there is no plan. Raises UpdateFailed."""
@@ -131,9 +131,9 @@ class Pulumi:
         self._running: set[subprocess.Popen[bytes]] = set()
         self._work.mkdir(parents=True, exist_ok=True)
 
-    def preview(self, plan: Path, *, reason: str = "") -> Outcome:
+    def preview(self, plan: Path, *, reason: str = "", guarded: bool = True) -> Outcome:
         plan.unlink(missing_ok=True)
-        policies = ("--policy-pack", str(self._policies)) if self._policies else ()
+        policies = ("--policy-pack", str(self._policies)) if self._policies and guarded else ()
         return self._run("preview", "--save-plan", str(plan), *policies, reason=reason)
 
     def up(self, plan: Path | None, *, reason: str = "") -> Outcome:

@@ -194,7 +194,7 @@ def _followed(stack: Stack, journal: Journal, record: Record, *, refresh: bool =
     with updates.running(stack, journal.lease):
         if refresh:
             stack.engine.refresh()
-        applied = settle.apply(stack, place, record.why or "reconcile")
+        applied = settle.apply(stack, place, record.why or "reconcile", guarded=False)
     differences, compared_with = settle.compare(stack, place, applied.export)
     _tell_comparison(stack, place, differences, compared_with)
     return journal.advance(

@@ -32,10 +32,11 @@ class Applied:
     total_s: float
 
 
-def apply(stack: Stack, place: Place, why: str) -> Applied:
+def apply(stack: Stack, place: Place, why: str, *, guarded: bool = True) -> Applied:
     """Write the place into the stack file, preview with policies, apply exactly that. Inside `updates.running`.
 
-    Where the preview refuses or fails, the stack file is put back and nothing has changed.
+    `guarded` is False on a way back, which no policy may stop: the program's hook judges the move all the same. Where
+    the preview refuses or fails, the stack file is put back and nothing has changed.
     """
     clock = stack.clock
     began = clock.monotonic()
@@ -43,7 +44,7 @@ def apply(stack: Stack, place: Place, why: str) -> Applied:
     before = stackfile.read(stack.file)
     stack.write_place(place)
     try:
-        previewed = stack.engine.preview(plan, reason=why)
+        previewed = stack.engine.preview(plan, reason=why, guarded=guarded)
     except CausewayError:
         stackfile.write(stack.file, before)
         raise

@@ -106,8 +106,10 @@ class FakeEngine:
     before_up: Callable[[], None] = lambda: None
     drifted: int = 0
 
-    def preview(self, plan: Path, *, reason: str = "") -> Outcome:
+    def preview(self, plan: Path, *, reason: str = "", guarded: bool = True) -> Outcome:
         self._maybe("preview")
+        if guarded:
+            self._maybe("policies")
         return Outcome({"update": 1}, (), 0.0)
 
     def up(self, plan: Path | None, *, reason: str = "") -> Outcome:

@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import pytest
 
+from causeway import flags
+from causeway.config import from_file
 from causeway.errors import Exit, Held, MoveRefused, Unreachable
 from causeway.model.guardrails import Pace
 from causeway.model.moves import Place
 from causeway.rollout import control as controls
 from causeway.rollout import journal as journals
-from causeway.rollout import levels, rollback
+from causeway.rollout import levels, rollback, status
 from causeway.rollout.engine import UpdateFailed
 from causeway.rollout.journal import Journal, State
 from causeway.rollout.rollback import Request
@@ -241,4 +243,61 @@ def test_a_rollback_by_the_gates_is_one_even_if_the_stack_does_not_follow(here: 
 
     here.engine.up = up  # type: ignore[method-assign, assignment]
     with pytest.raises(RolledBack, match="the stack has not followed"), runner_of(here) as runner:
+        runner.walk("low")
+
+
+# --- a plan that was edited since it was applied -------------------------------------------------------------------
+
+
+def edited(here: World, old: str, new: str) -> None:
+    text = here.stack.file.read_text()
+    assert old in text
+    here.stack.file.write_text(text.replace(old, new))
+
+
+def opened(here: World) -> None:
+    """The stack as a command opens it that is typed now."""
+    here.stack = replace(here.stack, config=from_file(here.stack.file, anywhere=True))
+
+
+def test_evidence_that_turns_out_false_raises_nobody(here: World) -> None:
+    """Prevents: the order changes with it, the position means other weights, and a rollback puts users on packages."""
+    walked(here, "low/Reader/50")
+    edited(here, "{name: low, services: [Reader]}", "{name: low, services: [Writer]}")
+    edited(here, "{name: high, services: [Writer, Saga]}", "{name: high, services: [Reader, Saga]}")
+    edited(here, "position: low/Reader/50", "position: high/Reader/50")
+    opened(here)
+    book = journal(here)
+    record = rollback.send_back(here.stack, book, Request(1, "broken", ("Reader",)))
+    assert {here.served(name) for name in here.config.matrix.services} == {0}
+    assert rollback.reconcile(here.stack, book, record).state is State.DONE, "and the stack can follow"
+
+
+def test_a_position_that_the_ladder_has_no_more_stops_no_rollback(here: World) -> None:
+    """Prevents: a rung is edited away, and status, reconcile and rollback say only that there is no such position."""
+    walked(here, "low/Reader/50")
+    edited(here, "causeway:ladder: [50, 100]", "causeway:ladder: [20, 100]")
+    opened(here)
+    assert status.gather(here.stack)["served"] == "low/Reader/50"
+    book = journal(here)
+    record = rollback.send_back(here.stack, book, Request(1, "broken", ("Reader",)))
+    assert here.served("Reader") == 0 and record.there.position in here.stack.config.plan
+    assert rollback.reconcile(here.stack, book, record).state is State.DONE
+
+
+def test_another_seed_deals_nobody_anew_on_the_way_back(here: World) -> None:
+    walked(here, "high/Writer/50")
+    edited(here, "causeway:seed: s", "causeway:seed: other")
+    opened(here)
+    rollback.send_back(here.stack, journal(here), Request(1, "broken", ("Reader",)))
+    assert flags.read(here.stack.control().override or "").seed == "s"
+
+
+def test_no_policy_stops_a_stack_on_its_way_back(here: World) -> None:
+    """Prevents: an alert is missing somewhere, and with it the override of a rollback stands for ever."""
+    walked(here, "low/Reader/50")
+    here.engine.fail = ["policies"]
+    assert levels.roll_back(here.stack, Request(3, "errors")).state is State.DONE
+    here.engine.fail = ["policies"]
+    with pytest.raises(UpdateFailed), runner_of(here) as runner:
         runner.walk("low")
