@@ -93,14 +93,15 @@ def release(stack: str | None, service: str, reason: str, commit: bool, as_json:
 
 @click.command()
 @stack_option
+@click.option("--ended", is_flag=True, help="An update on a machine that is gone has ended: you have seen to it.")
 @commit_option
 @json_option
-def reconcile(stack: str | None, commit: bool, as_json: bool) -> None:
+def reconcile(stack: str | None, ended: bool, commit: bool, as_json: bool) -> None:
     """Bring config, stack and flags to where the last move or the override says, after a rollback or a crash."""
     from causeway.rollout.levels import reconcile as settle
 
     with narrated(stack or selected_stack(), commit=commit) as opened:
-        facts = settle(opened)
+        facts = settle(opened, ended=ended)
     if as_json:
         print_json(facts)
     else:

@@ -143,6 +143,12 @@ def test_a_rollback_that_makes_no_sense_moves_nothing(
     assert here.served("Reader") == 50
 
 
+def test_reconcile_takes_a_person_s_word_for_an_update_on_a_lost_machine(causeway: Any, here: World) -> None:
+    assert causeway("run", "--to", "low")[0] == 0
+    assert causeway("reconcile", "--ended")[0] == 0
+    assert here.engine.unlocked == 1
+
+
 def test_reconcile_says_what_it_did(causeway: Any, here: World) -> None:
     causeway("run", "--to", "low/Reader/50")
     assert causeway("reconcile")[:2] == (0, "nothing to do: everything stands at low/Reader/50\n")
