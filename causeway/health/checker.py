@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from causeway.health.baselines import Baseline
-from causeway.health.metrics import Counts, Source
+from causeway.health.metrics import Source
 from causeway.health.probing import Probing
 from causeway.health.traffic import Traffic
 from causeway.health.windows import Names
@@ -73,7 +73,7 @@ class Checker:
         available = self._probing.availability(asked)
         package, legacy = {}, {}
         for service, weight in weights.items():
-            flow = self._traffic.throughput(service, weight, counts, self._expected(service, counts))
+            flow = self._traffic.throughput(service, weight, counts, self._demand(service, counts.until))
             probes = {version: available.get((service, version), _UNASKED) for version in Version}
             seen = self._traffic.window(service, Version.PACKAGE, counts, sample)
             package[service] = replace(seen, throughput=flow, probes=probes[Version.PACKAGE])
@@ -82,10 +82,7 @@ class Checker:
         checks = (*(each.check() for each in asked), *self._traffic.edges(weights, counts))
         return Look(sample.at, counts.since, package, legacy, checks, self._baselines)
 
-    def _expected(self, service: str, counts: Counts) -> float | None:
-        """Requests that the baseline has for the time that was counted."""
+    def _demand(self, service: str, at: datetime) -> float | None:
+        """Requests a second that the baseline has for a time like this one."""
         baseline = self._baselines.get(service)
-        demand = baseline.demand(counts.until) if baseline is not None else None
-        if demand is None or counts.since is None:
-            return None
-        return demand * max(0.0, (counts.until - counts.since).total_seconds())
+        return baseline.demand(at) if baseline is not None else None

@@ -78,7 +78,8 @@ class Span:
         for version, windows in ((Version.PACKAGE, look.windows), (Version.LEGACY, look.legacy)):
             for service, window in windows.items():
                 sides[service, version] = self.side(service, version) + Side.of(window)
-        return Span(self.since, look.at, self.seconds + look.seconds, sides)
+        seconds = look.seconds if _counted(look) else 0.0  # what nobody saw is counted, and timed, by a later look
+        return Span(self.since, look.at, self.seconds + seconds, sides)
 
 
 class History:
@@ -113,6 +114,12 @@ def total(spans: Iterable[Span], service: str, version: Version) -> Side:
     for span in spans:
         found += span.side(service, version)
     return found
+
+
+def _counted(look: Look) -> bool:
+    """Whether anything was counted at all."""
+    windows = (*look.windows.values(), *look.legacy.values())
+    return not windows or any(isinstance(each.errors, Tally) for each in windows)
 
 
 def _tallies(one: Tally | None, other: Tally | None) -> Tally | None:

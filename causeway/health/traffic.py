@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from causeway.health import edges, windows
+from causeway.health.held import Flows, Partial
 from causeway.health.metrics import Counts, Sample, difference, remember
 from causeway.health.selectors import Index
 from causeway.health.windows import Bound, Edge, Names
@@ -25,6 +26,7 @@ class Traffic:
         self._edges: list[tuple[Interaction, Pair, Edge]] = []
         self._pending: dict[tuple[str, str, Pair], Tally] = {}
         self._unread: set[tuple[str, str, Pair]] = set()
+        self._partial, self._flows = Partial(), Flows()
 
     def count(self, sample: Sample) -> Counts:
         """What was counted since the sample before."""
@@ -37,24 +39,26 @@ class Traffic:
     def window(self, service: str, version: Version, counts: Counts, sample: Sample) -> Window:
         """Errors, durations and build of one version; what compares or asks is added by others."""
         bound = self._series(service, version)
+        failing = self._partial.whole((service, version, "errors"), (*bound.requests, *bound.errors), counts)
+        lasting = self._partial.whole((service, version, "latency"), bound.durations, counts)
         return Window(
             service,
-            errors=windows.errors(bound, counts),
-            latency=windows.latency(bound, counts),
+            errors=windows.errors(bound, failing),
+            latency=windows.latency(bound, lasting),
             build=windows.build(bound, sample),
         )
 
-    def throughput(self, service: str, weight: int, counts: Counts, expected: float | None) -> Throughput | Missing:
-        """Demand and work done by both versions."""
+    def throughput(self, service: str, weight: int, counts: Counts, demand: float | None) -> Throughput | Missing:
+        """Demand and work done by both versions; `demand` is what the baseline has for this time, a second."""
         package, legacy = self._series(service, Version.PACKAGE), self._series(service, Version.LEGACY)
-        return windows.throughput(weight, package, legacy, counts, expected)
+        return self._flows.whole(service, windows.throughput(weight, package, legacy, counts), counts, demand)
 
     def edges(self, weights: Mapping[str, int], counts: Counts) -> list[Check]:
         """What the edges say that have had calls enough, cannot be read, or can be read again."""
         checks = []
         for interaction, pair, edge in self._edges:
-            seen = windows.edge_errors(edge, counts)
             key = interaction.consumer, interaction.provider, pair
+            seen = windows.edge_errors(edge, self._partial.whole(key, (*edge.requests, *edge.errors), counts))
             if isinstance(seen, Tally):
                 self._pending[key] = seen = self._pending.get(key, Tally(0, 0)) + seen
                 if not edges.enough(seen.total, self._allowed) and key not in self._unread:

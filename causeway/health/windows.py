@@ -26,6 +26,11 @@ class Bound:
     offered: tuple[Series, ...]
     build: tuple[Series, ...]
 
+    @property
+    def durations(self) -> tuple[Series, ...]:
+        """The series of all buckets."""
+        return tuple(series for _, each in self.buckets for series in each)
+
 
 @dataclass(frozen=True, slots=True)
 class Edge:
@@ -101,39 +106,37 @@ def latency(bound: Bound, counts: Counts) -> Histogram | Missing:
     """Requests by duration, over the bounds that all processes have in common."""
     if not bound.buckets:
         return _absent(counts, "latency")
-    reason = counts.missing(series for _, each in bound.buckets for series in each)
-    if reason is not None:
-        return Missing(reason)
     if bound.buckets[-1][0] != math.inf:
         return Missing("its histogram has no bound of +Inf")
+    reason = counts.missing(bound.durations)
     try:
-        return Histogram.from_cumulative(
+        seen = Histogram.from_cumulative(
             [upper for upper, _ in bound.buckets], [counts.total(each) for _, each in bound.buckets]
         )
     except ValueError as error:
-        return Missing(f"its histogram falls where it must rise ({error})")
+        return Missing(reason or f"its histogram falls where it must rise ({error})")
+    return seen if reason is None else Missing(reason, seen)
 
 
-def throughput(
-    weight: int, package: Bound, legacy: Bound, counts: Counts, expected: float | None
-) -> Throughput | Missing:
-    """Demand and work done by version. Below weight 100 legacy is needed to compare with."""
+def throughput(weight: int, package: Bound, legacy: Bound, counts: Counts) -> Throughput | Missing:
+    """Demand and work done by version. Below weight 100 legacy is needed to compare with.
+
+    What is seen of it in part says nothing by itself: demand may be counted by one process, the work by another.
+    """
     if not package.offered and not legacy.offered:
         return _absent(counts, "offered")
     compared = [package.offered, package.requests]
     if weight < 100:
         compared += [legacy.offered, legacy.requests]
     reason = counts.missing(series for each in compared for series in each)
-    if reason is not None:
-        return Missing(reason)
-    return Throughput(
+    seen = Throughput(
         weight=weight,
         offered=counts.total(package.offered),
         completed=counts.total(package.requests),
         legacy_offered=counts.total(legacy.offered),
         legacy_completed=counts.total(legacy.requests),
-        expected=expected,
     )
+    return seen if reason is None else Missing(reason, seen)
 
 
 def build(bound: Bound, sample: Sample) -> str | None:
@@ -150,10 +153,11 @@ def _tally(requests: tuple[Series, ...], failed: tuple[Series, ...], counts: Cou
     if not requests:
         return _absent(counts, name)
     reason = counts.missing([*requests, *failed])
-    if reason is not None:
-        return Missing(reason)
     bad, total = counts.total(failed), counts.total(requests)
-    return Tally(bad, total) if bad <= total else Missing(f"more failed ({bad}) than were answered ({total})")
+    if bad > total:
+        return Missing(reason or f"more failed ({bad}) than were answered ({total})")
+    seen = Tally(bad, total)
+    return seen if reason is None else Missing(reason, seen)
 
 
 def _by_bound(series: Iterable[Series]) -> tuple[tuple[float, tuple[Series, ...]], ...]:

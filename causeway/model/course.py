@@ -178,7 +178,8 @@ def tallies(window: Window, guardrails: Guardrails, baseline: float | None) -> d
 
 def _slow(latency: Histogram | Missing, limit: Limit, baseline: float | None) -> Tally | Missing:
     if isinstance(latency, Missing):
-        return latency
+        seen = _slow(latency.seen, limit, baseline) if isinstance(latency.seen, Histogram) else None
+        return Missing(latency.reason, seen if isinstance(seen, Tally) else None)
     if baseline is None:
         return Missing("no baseline to compare with")
     if baseline <= 0:

@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import starmap
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from causeway.model.judge import judge
 from causeway.model.observation import Soak as SoakRules
 from causeway.model.sequential import ALPHA, Bernoulli, Family, Floats, Harm, Relative, Safe
 from causeway.model.verdict import Verdict
-from causeway.model.window import Category, Check, Tally, Window
+from causeway.model.window import Category, Check, Missing, Tally, Window
 
 #: Consecutive failures of a functionality or integration check that send traffic back.
 STRIKES = 3
@@ -138,12 +139,12 @@ class Soak:
             course.observe(window, counted, self.guardrails, closes, opens)
             for course, window, counted in zip(self.courses, looked, counts, strict=True)
         )
-        found = [tally if isinstance(tally, Tally) else Tally(0, 0) for each in counts for tally in each.values()]
-        numbers = np.array([(tally.bad, tally.total) for tally in found], dtype=float).reshape(-1, 2)
+        harming = _numbers(map(_seen, each.values()) for each in counts)
+        vouching = _numbers(starmap(_vouches, each.items()) for each in counts)
         return replace(
             self,
-            counted=self.counted.observe(numbers, closes),
-            safe=self.safe.observe(numbers[:, 0], numbers[:, 1], closes),
+            counted=self.counted.observe(harming, closes),
+            safe=self.safe.observe(vouching[:, 0], vouching[:, 1], closes),
             flow=self.flow and self.flow.observe(self._worked(self.flow, courses), closes),
             courses=courses,
             standings=self._checked(checks),
@@ -241,6 +242,24 @@ class Soak:
             key = _key(check)
             standings[key] = standings.get(key, Standing(check)).observe(check)
         return standings
+
+
+def _seen(found: Tally | Missing) -> Tally:
+    """What was counted, be it a part: to be harmed by what some processes do, one need not see the others."""
+    seen = found.seen if isinstance(found, Missing) else found
+    return seen if isinstance(seen, Tally) else Tally(0, 0)
+
+
+def _vouches(limit: Limit, found: Tally | Missing) -> Tally:
+    """What counts for safety: everything, or nothing; a part only where it speaks against it, beyond the limit."""
+    seen = _seen(found)
+    return seen if isinstance(found, Tally) or seen.bad > limit.theta * seen.total else Tally(0, 0)
+
+
+def _numbers(tallies: Iterable[Iterable[Tally]]) -> Floats:
+    """Bad and all events, a row for each."""
+    found = [(tally.bad, tally.total) for each in tallies for tally in each]
+    return np.array(found, dtype=float).reshape(-1, 2)
 
 
 def _key(check: Check) -> tuple[str, str, str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import accumulate, pairwise
 
@@ -18,9 +18,13 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A measurement that could not be made, and why, in words that fit behind "response time of X@package: "."""
+    """A measurement that could not be made, and why, in words that fit behind "response time of X@package: ".
+
+    `seen` is the part that could: what the processes that answered have counted. It may show harm, never health.
+    """
 
     reason: str = "not measured"
+    seen: Tally | Histogram | Throughput | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

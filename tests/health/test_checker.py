@@ -15,10 +15,12 @@ import pytest
 from causeway.errors import ConfigError, Unreachable
 from causeway.health.baselines import Baseline, Hour
 from causeway.health.checker import Checker, Look
-from causeway.health.metrics import Reading, Sample
+from causeway.health.metrics import Reading, Sample, Series
 from causeway.health.probing import Probing
 from causeway.health.scrape import Page
+from causeway.health.traffic import Traffic
 from causeway.health.windows import Names
+from causeway.model.guardrails import Guardrails
 from causeway.model.matrix import Interaction, Matrix, Phase, Service, Version
 from causeway.model.observation import (
     CompareProbe,
@@ -29,7 +31,10 @@ from causeway.model.observation import (
     ProbeSpec,
     Request,
 )
-from causeway.model.window import Category, Check, Histogram, Missing, Tally
+from causeway.model.observation import Soak as SoakRules
+from causeway.model.soak import Soak
+from causeway.model.verdict import Decision
+from causeway.model.window import Category, Check, Histogram, Missing, Tally, Window
 
 T0 = datetime(2025, 9, 1, 12, tzinfo=UTC)
 NAMES = MetricNames(
@@ -198,6 +203,104 @@ def test_a_source_that_never_answered_is_missing_with_its_reason() -> None:
     rig.app.down = "app answered 500"
     rig.look()
     assert rig.look().windows["X"].errors == Missing("app answered 500")
+
+
+def test_a_failure_counter_that_is_no_longer_sent_is_missing_and_waits_for_the_rest() -> None:
+    """Prevents: requests whose failures are not told count as good, and failures told later as all there was."""
+    rig = Rig()
+    failed = 'requests_total{service="X",version="package",outcome="error"}'
+    rig.app.serve("X", Version.PACKAGE, 10, 1)
+    rig.look()
+    kept = rig.app.counters.pop(failed)
+    for _ in range(2):
+        rig.app.serve("X", Version.PACKAGE, 8, 0)
+        errors = rig.look().windows["X"].errors
+        assert isinstance(errors, Missing) and "is no longer sent" in errors.reason
+        assert errors.seen == Tally(0, 0), "half of what a process counts is no share of anything"
+    rig.app.counters[failed] = kept
+    rig.app.serve("X", Version.PACKAGE, 4, 20)
+    assert rig.look().windows["X"].errors == Tally(20, 40)
+
+
+def test_a_bucket_that_is_no_longer_sent_loses_and_invents_nothing() -> None:
+    """Prevents: the requests of an outage all come back as slow ones, because only the last bucket was out."""
+    rig = Rig()
+    rig.look()
+    last = 'seconds_bucket{service="X",version="package",le="+Inf"}'
+    kept = rig.app.counters.pop(last)
+    rig.app.serve("X", Version.PACKAGE, 10, 0, slow=2)
+    rig.app.counters.pop(last)
+    assert isinstance(rig.look().windows["X"].latency, Missing)
+    rig.app.counters[last] = kept + 10
+    rig.app.serve("X", Version.PACKAGE, 5, 0)
+    assert rig.look().windows["X"].latency == Histogram((0.1, math.inf), (13, 2))
+
+
+def test_what_is_offered_while_the_work_cannot_be_counted_waits_for_it() -> None:
+    """Prevents: the work of an outage comes back in one lump and hides as many lost requests after it."""
+    baseline = Baseline(
+        "X", T0, T0, 3600, Tally(0, 7200), Histogram((0.1, math.inf), (7200, 0)), hours={12: Hour(7200, 3600)}
+    )
+    rig = Rig(baselines={"X": baseline})
+    rig.look()
+    offered, done = (f'{name}{{service="X",{of}="package"{more}}}' for name, of, more in [
+        ("offered_total", "cohort", ""), ("requests_total", "version", ',outcome="ok"'),
+    ])  # fmt: skip
+    for _ in range(3):
+        rig.app.add(offered, 10)
+        rig.app.add(done, 10)
+        kept, rig.app.counters[done] = rig.app.counters[done], math.nan
+        assert isinstance(rig.look(X=100).windows["X"].throughput, Missing)
+        rig.app.counters[done] = kept
+    rig.app.add(offered, 10)
+    flow = rig.look(X=100).windows["X"].throughput
+    assert not isinstance(flow, Missing)
+    assert (flow.offered, flow.completed, flow.expected) == (40, 30, 40.0)
+
+
+class Replicas:
+    """Two processes of X; the one on `b` can be out of reach."""
+
+    def __init__(self) -> None:
+        self.now, self.out, self.counted = T0, False, {"a": (0, 0), "b": (0, 0)}
+
+    def serve(self, ok: int, failed: int) -> None:
+        self.counted = {name: (good + ok, bad + failed) for name, (good, bad) in self.counted.items()}
+
+    def read(self) -> Sample:
+        self.now += timedelta(seconds=5)
+        answers = {name: each for name, each in self.counted.items() if name == "a" or not self.out}
+        values = {}
+        for name, (good, bad) in answers.items():
+            for outcome, count in (("ok", good), ("error", bad)):
+                labels = (("outcome", outcome), ("service", "X"), ("version", "package"))
+                values[Series(name, "requests_total", labels)] = float(count)
+        down = {"b": "b could not be reached"} if self.out else {}
+        return Sample(self.now, values, {name: Reading(self.now) for name in answers}, down)
+
+
+def test_what_the_processes_that_answer_count_is_seen_while_another_is_down() -> None:
+    """Prevents: some replicas crash, the rest answer 500, and nobody is sent back because a target is out of reach."""
+    source = Replicas()
+    traffic = Traffic(Names(NAMES), MATRIX, 0.05)
+    guardrails = Guardrails(response_time=None, throughput=None, availability=None)
+    soak = Soak.begin(["X"], guardrails, SoakRules(30, 10, 500), {})
+
+    def window() -> Window:
+        sample = source.read()
+        return traffic.window("X", Version.PACKAGE, traffic.count(sample), sample)
+
+    window()
+    source.serve(50, 0)
+    assert window().errors == Tally(0, 100)
+    source.out = True
+    source.serve(0, 50)
+    seen = window()
+    assert isinstance(seen.errors, Missing) and seen.errors.seen == Tally(50, 50)
+    assert soak.observe([seen]).verdict().decision is Decision.ROLL_BACK
+    source.out = False
+    source.serve(50, 0)
+    assert window().errors == Tally(50, 150), "b's failures, and what both have done since"
 
 
 def test_a_restart_of_the_process_loses_nothing_counted_after_it() -> None:

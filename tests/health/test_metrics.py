@@ -138,11 +138,73 @@ def test_a_blind_source_is_missing_and_loses_nothing() -> None:
         (LARGEST_COUNT * 2, "is no exact count"),
     ],
 )
-def test_a_value_that_is_no_count_is_a_fault_now_and_next_time(value: float, why: str) -> None:
+def test_a_value_that_is_no_count_is_a_fault_and_the_next_one_is_compared_with_the_last_that_was(
+    value: float, why: str
+) -> None:
+    """Prevents: what is counted around a value that is none is lost, though the last good one is known."""
     _, second, third, fourth = walk(sample(0, {A: 5}), sample(1, {A: value}), sample(2, {A: 8}), sample(3, {A: 9}))
     assert why in (second.missing([A]) or "")
-    assert "no sane reading before" in (third.missing([A]) or "")
+    assert (third.missing([A]), third.total([A])) == (None, 3)
     assert (fourth.missing([A]), fourth.total([A])) == (None, 1)
+
+
+def test_a_process_whose_first_value_is_no_count_counts_nothing_until_there_is_one() -> None:
+    """Prevents: requests are counted in a look whose failures cannot be, or the other way round."""
+    other = A._replace(name="errors_total")
+    counts = walk(
+        sample(0, {A: 5, other: math.nan}), sample(1, {A: 6, other: 1}), sample(2, {A: 8, other: 2}),
+    )  # fmt: skip
+    assert "no sane reading before" in (counts[1].missing([A]) or "")
+    assert (counts[1].total([A, other]), counts[2].total([A, other])) == (0, 3)
+
+
+def test_a_series_that_a_living_process_no_longer_sends_is_missing_until_it_is_back() -> None:
+    """Prevents: the failures stop being told, and silence is taken for health."""
+    errors = A._replace(name="errors_total")
+    found = walk(
+        sample(0, {A: 10, errors: 1}),
+        sample(1, {A: 20}),
+        sample(2, {A: 30}),
+        sample(3, {A: 40, errors: 9}),
+    )
+    assert [each.missing([errors]) for each in found[1:3]] == [f"{errors} is no longer sent"] * 2
+    assert (found[3].missing([A, errors]), found[3].total([errors])) == (None, 8)
+
+
+def test_a_page_that_is_empty_all_of_a_sudden_is_missing() -> None:
+    """Prevents: a proxy that answers 200 with nothing counts as no requests and no failures."""
+    empty = Sample(T0 + timedelta(seconds=5), {}, {"a:1": Reading(T0 + timedelta(seconds=5))})
+    _, second, third = walk(sample(0, {A: 10}), empty, sample(2, {A: 12}))
+    assert second.missing([A]) == f"{A} is no longer sent"
+    assert (third.missing([A]), third.total([A])) == (None, 2)
+
+
+def test_a_source_that_knows_no_process_any_more_is_blind() -> None:
+    """Prevents: a Prometheus that has lost its targets reports that nobody asks and nothing fails."""
+    nothing = [Sample(T0 + timedelta(seconds=5 * number)) for number in (1, 2)]
+    assert all(each.missing([A]) for each in walk(sample(0, {A: 10}), *nothing)[1:])
+
+
+@pytest.mark.parametrize("started", [None, T0.timestamp() + 3])
+def test_a_new_process_need_not_send_what_the_old_one_did(started: float | None) -> None:
+    """Prevents: an error counter that has counted nothing yet is missed after every restart."""
+    errors = A._replace(name="errors_total")
+    found = walk(
+        sample(0, {A: 10, errors: 1}, started=started and T0.timestamp() - 60),
+        sample(1, {A: 4}, started=started),
+        sample(2, {A: 5}, started=started),
+        sample(3, {A: 6, errors: 1}, started=started),
+    )
+    assert [each.missing([A, errors]) for each in found[1:]] == [None] * 3
+    assert [each.total([A]) for each in found[1:]] == [4, 1, 1]
+    assert found[3].total([errors]) == 1
+
+
+def test_what_is_counted_after_an_outage_is_about_all_of_it() -> None:
+    """Prevents: ten minutes of requests are reported as the demand of five seconds."""
+    blind = [Sample(T0 + timedelta(seconds=5 * number), blind="answered 500") for number in (2, 3)]
+    found = walk(sample(0, {A: 0}), sample(1, {A: 50}), *blind, sample(4, {A: 200}), sample(5, {A: 250}))
+    assert [(each.until - each.since).total_seconds() for each in found[4:] if each.since] == [15.0, 5.0]
 
 
 def test_a_clock_that_runs_backwards_changes_no_count() -> None:

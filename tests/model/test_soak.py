@@ -125,6 +125,34 @@ def test_windows_with_something_missing_do_not_count_towards_the_minimum() -> No
     assert state.verdict().decision is Decision.HOLD
 
 
+def test_a_part_of_the_counts_shows_harm_and_never_health() -> None:
+    """Prevents: a service advances on what its healthy processes say, or stays because a sick one cannot be seen."""
+    state = soak()
+    for _ in range(20):
+        seen = window()
+        part = replace(seen, errors=Missing("b is down", Tally(0, 60)), latency=Missing("b is down", seen.latency))  # type: ignore[arg-type]
+        state = state.observe([part])
+    assert not state.safe.total[:3].any()
+    complete = state.observe([window()]).verdict()
+    assert complete.decision is Decision.HOLD, "one look is not the minimum soak"
+    slow = Missing("b is down", Histogram(BOUNDS, (0, 0, 0, 60, 0)))
+    verdict = soak().observe([replace(window(), latency=slow)]).verdict()
+    assert (verdict.decision, verdict.reasons[0].source) == (Decision.ROLL_BACK, "response_time")
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 40)), min_size=1, max_size=10))
+def test_what_is_seen_in_part_never_adds_to_safety(parts: list[tuple[int, int]]) -> None:
+    """Prevents: failures that were seen are forgotten because others could not be."""
+    state = soak().observe([window(failed=1)])
+    for bad, good in parts:
+        following = state.observe(
+            [replace(window(), errors=Missing("b is down", Tally(bad, bad + good)))], closes=False
+        )
+        assert following.safe.log_evidence()[0] <= state.safe.log_evidence()[0] + 1e-9
+        state = following
+
+
 numbers = st.integers(0, 40)
 looks = st.builds(
     lambda failed, good, slow: window(failed=failed, requests=failed + good, slow=min(slow, failed + good)),
