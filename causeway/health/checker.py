@@ -65,6 +65,10 @@ class Checker:
         self._traffic = Traffic(names, matrix, allowed_errors)
         self._probing = probing
 
+    def compare_with(self, baselines: Mapping[str, Baseline]) -> None:
+        """Expect the demand of these baselines from now on."""
+        self._baselines = dict(baselines)
+
     def look(self, weights: Mapping[str, int]) -> Look:
         """One look at the services of `weights` (service -> its weight, 0 to 100)."""
         sample = self._source.read()

@@ -80,8 +80,8 @@ class _Attempts:
 class Monitor:
     """The monitor of one stack. Step it with `round`, or let it `run`.
 
-    `baselines` are read anew with every report. `soaks`: whether it judges places that came by hand, which takes as
-    long as a soak does. `did` lists the duties it has carried out.
+    `baselines` are read anew with every report, and `renewed` hears of them. `soaks`: whether it judges places that
+    came by hand, which takes as long as a soak does. `did` lists the duties it has carried out.
     """
 
     stack: Stack
@@ -90,6 +90,7 @@ class Monitor:
     exposition: Exposition
     take: Take = lease
     baselines: Callable[[], Mapping[str, Baseline]] = dict
+    renewed: Callable[[Mapping[str, Baseline]], None] = lambda found: None
     soaks: bool = True
     us: str = field(default_factory=whoami)
     looks: int = field(default=0, init=False)
@@ -235,6 +236,7 @@ class Monitor:
     def _refresh(self) -> None:
         try:
             self._baselines = self.baselines()
+            self.renewed(self._baselines)
         except CausewayError as error:
             self.stack.say("baselines", f"baselines cannot be read now: {error.fact}")
 
@@ -372,6 +374,7 @@ def open_monitor(stack: Stack, render: Callable[[HealthReport], str], folder: Pa
             Reports(stack, render, folder),
             Exposition(rail.quantile if rail and rail.quantile else 0.95),
             baselines=lambda: load_baselines(store.client, stack.name) if isinstance(store, FirestoreStore) else {},
+            renewed=checker.compare_with,
         )
 
 

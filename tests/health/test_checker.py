@@ -379,6 +379,10 @@ def test_the_baseline_says_how_much_demand_to_expect() -> None:
     flow = rig.look().windows["X"].throughput
     assert not isinstance(flow, Missing)
     assert flow.expected == 10.0  # two a second for five seconds
+    rig.checker.compare_with({})
+    flow = rig.look().windows["X"].throughput
+    assert not isinstance(flow, Missing)
+    assert flow.expected is None
 
 
 def test_the_build_is_a_label_and_two_at_once_are_both_named() -> None:

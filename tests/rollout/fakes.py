@@ -181,13 +181,17 @@ class FakeApplication:
 
 @dataclass
 class FakeObserver:
-    """An application under so many requests a look. `bad` services fail that share of their package's requests."""
+    """An application under so many requests a look. `bad` services fail that share of their package's requests.
+
+    `slow`: whether every request takes longer than any bound.
+    """
 
     time: Time
     requests: int = 400
     bad: dict[str, float] = field(default_factory=dict)
     checks: tuple[Check, ...] = ()
     builds: dict[str, str] = field(default_factory=dict)
+    slow: bool = False
     looks: int = 0
 
     def look(self, weights: Mapping[str, int]) -> Look:
@@ -202,7 +206,7 @@ class FakeObserver:
         return Window(
             name,
             errors=Tally(bad, total),
-            latency=Histogram(bounds, (total, 0, 0, 0, 0)),
+            latency=Histogram(bounds, (0, 0, 0, 0, total) if self.slow else (total, 0, 0, 0, 0)),
             throughput=Throughput(weight, total, total, self.requests - total, self.requests - total),
             probes=Tally(0, 1),
             build=self.builds.get(name, "1"),

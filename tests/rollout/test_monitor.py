@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from causeway.errors import Conflict, Held
+from causeway.errors import Conflict, Held, Unreachable
 from causeway.health.baselines import Baseline
 from causeway.model.moves import Place
 from causeway.model.verdict import Cause, Decision, Reason, Verdict
@@ -106,6 +106,35 @@ def test_a_new_build_begins_again(here: World) -> None:
     runner.release()
     step(monitor, 5)
     assert here.served("Reader") == 50
+
+
+def test_a_baseline_recorded_while_it_watches_is_judged_by(here: World) -> None:
+    """Prevents: the response time stays unjudged after a `baseline record`, which the alert asked for."""
+    walked(here, "low/Reader/50")
+    baselines: dict[str, float] = {}
+    here.stack = replace(here.stack, baselines=lambda: dict(baselines))
+    monitor = monitor_of(here)
+    here.observer.slow = True
+    step(monitor, 80)
+    assert here.served("Reader") == 50, "nothing to compare with"
+    baselines["Reader"] = 0.01
+    step(monitor, 80)
+    assert here.served("Reader") == 0
+
+
+def test_a_baseline_that_cannot_be_read_for_a_while_loses_no_evidence(here: World) -> None:
+    """Prevents: an outage of Firestore makes the watch forget."""
+    walked(here, "low/Reader/50")
+    monitor = monitor_of(here)
+    step(monitor, 30)
+
+    def unreachable() -> dict[str, float]:
+        raise Unreachable("Firestore does not answer")
+
+    looks = monitor.watch._soak.looks if monitor.watch._soak else 0
+    monitor.watch.stack = replace(monitor.watch.stack, baselines=unreachable)
+    step(monitor, 60)
+    assert monitor.watch._soak is not None and monitor.watch._soak.looks == looks + 60
 
 
 def test_disarmed_triggers_hold_and_evidence_is_gathered_anew_once_they_are_armed(here: World) -> None:
