@@ -71,7 +71,7 @@ def schedule(stack: str, backups: Mapping[str, str], prefix: str = "causeway") -
             Scheduled(
                 f"{prefix}-verify",
                 "verify",
-                command("backup", "verify", "--sample", "10"),
+                command("backup", "verify"),
                 "47 3 * * *",
                 timeout_s=4 * 3_600,
                 missed_after_s=30 * 3_600,

@@ -286,7 +286,11 @@ class Archive:
         return self.backup(backup_id)
 
     def note_verified(self, backup_id: str, result: Mapping[str, Any]) -> None:
-        """Write down how a verification ended; `result["equal"]` says whether the backup gave back what was there."""
+        """Write down how a verification ended.
+
+        `result["equal"]`: a trial restore of all of it gave back what was there. `result["passed"]`: what was looked
+        at, which may be a part, is in order; that alone neither makes a backup verified nor takes it away.
+        """
         self._manifest.append("verified", {"backup": backup_id, **result}, self._now())
 
     def note_pruned(self, backup_ids: Sequence[str]) -> None:
@@ -378,6 +382,8 @@ def _complete(found: dict[str, Backup], entry: Entry) -> None:
 
 
 def _verified(found: dict[str, Backup], entry: Entry) -> None:
+    if entry.body.get("passed") and not entry.body["equal"]:
+        return
     at = entry.at if entry.body["equal"] else None
     found[entry.body["backup"]] = replace(found[entry.body["backup"]], verified=at)
 

@@ -114,6 +114,11 @@ class Catalogue:
         """How many documents the archive holds at its point."""
         return self._number("SELECT count(*) FROM kept")
 
+    @property
+    def live(self) -> int:
+        """How many documents the database was observed to hold."""
+        return self._number("SELECT count(*) FROM live")
+
     def gone(self) -> Iterator[str]:
         """Paths the archive holds and the database does not, in the order of their bytes."""
         return self._paths("SELECT path FROM kept WHERE path NOT IN (SELECT path FROM live) ORDER BY path")
@@ -151,11 +156,11 @@ class Catalogue:
             newer=self._number(f"SELECT count(*) FROM {_NEWER}", instant),
         )
 
-    def difference(self) -> Difference:
-        """What the database lacks, has beside, or has otherwise."""
+    def difference(self, lost: int = 0) -> Difference:
+        """What the database lacks, has beside, or has otherwise; `lost` documents the archive itself lacks by now."""
         return Difference(
-            documents=len(self),
-            missing=self._number("SELECT count(*) FROM kept WHERE path NOT IN (SELECT path FROM live)"),
+            documents=len(self) + lost,
+            missing=self._number("SELECT count(*) FROM kept WHERE path NOT IN (SELECT path FROM live)") + lost,
             extra=self._number("SELECT count(*) FROM live WHERE path NOT IN (SELECT path FROM kept)"),
             differing=self._number("SELECT count(*) FROM kept JOIN live USING (path) WHERE kept.digest != live.digest"),
         )

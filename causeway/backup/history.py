@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -49,17 +49,18 @@ def chain(archive: Archive, backup: Backup) -> list[Backup]:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A point, and the top-level collections to take from it (empty: all it holds)."""
+    """A point, and the top-level collections to take from it (empty: all it holds) or to leave out."""
 
     point: Point
     collections: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
 
 
 def find(archive: Archive, at: str | None = None, collections: Sequence[str] = ()) -> list[Part]:
     """What a person asks to restore: a backup by id, or the state at a time (default: the latest there is).
 
-    A time is rounded down to the latest exact point not after it. Where collections are asked for, or no backup holds
-    everything, each collection comes from the latest point that holds it.
+    A time is rounded down to the latest exact point not after it. Each collection comes from the latest point that
+    holds it; what no backup names comes from the latest one of everything.
 
     Raises:
         ConfigError: neither an id nor a time, or there is nothing as old as that.
@@ -71,7 +72,9 @@ def find(archive: Archive, at: str | None = None, collections: Sequence[str] = (
     points = sorted(_points(archive, instant), key=lambda point: point.instant)
     everything = [point for point in points if not point.backup.collections]
     if everything and not collections:
-        return [Part(everything[-1])]
+        base = everything[-1]
+        later = {name: point for point in points if point.instant > base.instant for name in point.backup.collections}
+        return [Part(base, without=tuple(sorted(later))), *_parts(points, later)]
     wanted = set(collections) or {name for point in points for name in point.backup.collections}
     latest = {name: point for point in points for name in wanted if _holds(point.backup, name)}
     if not latest or wanted - set(latest):
@@ -80,6 +83,11 @@ def find(archive: Archive, at: str | None = None, collections: Sequence[str] = (
             "there is no state to give back",
             "see `causeway backup status` for what it holds",
         )
+    return _parts(points, latest)
+
+
+def _parts(points: Sequence[Point], latest: Mapping[str, Point]) -> list[Part]:
+    """A part for each point that is the latest one of any collection, oldest first."""
     return [
         Part(point, tuple(sorted(name for name in latest if latest[name] is point)))
         for point in points
@@ -122,10 +130,18 @@ def _stream(archive: Archive, backup: Backup) -> Iterator[Record]:
     return records_of(archive, backup, default_spool(archive))
 
 
-def replay(archive: Archive, point: Point, *, salvage: list[str] | None = None) -> Iterator[Record]:
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """A damaged segment, and how many of the documents that the manifest lists for it could not be recovered."""
+
+    segment: str
+    documents: int
+
+
+def replay(archive: Archive, point: Point, *, salvage: list[Loss] | None = None) -> Iterator[Record]:
     """The changes (`DOCUMENT`, `DELETE`) that lead to a point, in order: later ones replace earlier ones.
 
-    With `salvage`, damaged segments give what of them is intact and their names are added to that list.
+    With `salvage`, damaged segments give what of them is intact, and what is lost is added to that list.
 
     Raises:
         IntegrityError: a segment is missing or damaged.
@@ -139,7 +155,8 @@ def replay(archive: Archive, point: Point, *, salvage: list[str] | None = None) 
                 records: Iterator[Record] = archive.read(segment)
             else:
                 intact, whole = archive.salvage(segment)
-                salvage.extend([] if whole else [segment.path])
+                kept = sum(record.kind is Kind.DOCUMENT for record in intact)
+                salvage.extend([] if whole else [Loss(segment.path, max(0, segment.facts.documents - kept))])
                 records = iter(intact)
             yield from (record for record in records if record.kind in _CHANGES)
 

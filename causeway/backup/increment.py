@@ -39,6 +39,7 @@ def changes(
     with Catalogue() as catalogue:
         load(catalogue, replay(archive, Point(parent, parent.read_time)))
         observe_names(catalogue, queries.scan(connection, ranges, read_time, names_only=True))
+        _hold_against_count(catalogue.live, queries.count(connection, read_time, ranges))
         changed = (path for path in catalogue.changed())
         skipped = sum(1 for _ in islice(changed, skip))
         while batch := list(islice(changed, _FETCH)):
@@ -47,6 +48,16 @@ def changes(
         for path in islice(gone, skip - skipped, None):
             message = _DELETE(document=f"{connection.database.root}/{path}", read_time=times.to_proto(read_time))
             yield Kind.DELETE, message.SerializeToString(), path
+
+
+def _hold_against_count(named: int, counted: int) -> None:
+    """Names that never came would be taken for deletions, so the service counts for itself."""
+    if named != counted:
+        raise IntegrityError(
+            f"the service counts {counted} documents and gave {named} names",
+            "what it did not name would be recorded as deleted",
+            "run the snapshot again; if it stays so, take a full one: without --incremental",
+        )
 
 
 def _fetched(connection: Connection, paths: Sequence[str], read_time: datetime) -> Iterator[Change]:
@@ -59,7 +70,7 @@ def _fetched(connection: Connection, paths: Sequence[str], read_time: datetime) 
         raise IntegrityError(
             f"{len(paths) - len(found)} documents listed at {times.text(read_time)} cannot be read at that time",
             "the database was replaced under the snapshot, or its history is gone",
-            "take a full snapshot: `causeway backup snapshot --full`",
+            "take a full snapshot: `causeway backup snapshot` without --incremental",
         )
     for path in paths:
         yield Kind.DOCUMENT, found[path], path

@@ -81,9 +81,20 @@ class OpenLog:
             raise _full(self.path, error) from error
 
     def seal(self) -> Sealed:
-        """The whole log as a segment; list it in the archive, then `remove` the log."""
+        """The whole log as a segment; list it in the archive, then `remove` the log.
+
+        Raises:
+            IntegrityError: the log is not what was written; it stays, and nothing is listed.
+        """
+        found = scan(self.path.read_bytes())
+        if found.damaged or found.torn:
+            raise IntegrityError(
+                f"{self.path} is damaged at byte {found.good}",
+                "sealing it would silently drop changes that were confirmed behind that",
+                "restore the file from another copy; or take a snapshot, move the file away, and begin with --anew",
+            )
         writer = SegmentWriter()
-        for record in scan(self.path.read_bytes()).records:
+        for record in found.records:
             writer.add(record.kind, record.payload)
         return writer.seal()
 

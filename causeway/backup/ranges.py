@@ -56,6 +56,15 @@ def of_collections(collections: Iterable[str]) -> tuple[Range, ...]:
     return tuple(Range(f"{name}/{_FIRST_ID}", f"{name}\0/{_FIRST_ID}") for name in ids) or ALL
 
 
+def without(collections: Iterable[str]) -> tuple[Range, ...]:
+    """The ranges of everything but these top-level collections, in order; all documents if none is named."""
+    left_out = of_collections(collections)
+    if left_out == ALL:
+        return ALL
+    bounds = ["", *(bound for part in left_out for bound in (part.start, part.end)), ""]
+    return tuple(Range(start, end) for start, end in zip(bounds[::2], bounds[1::2], strict=True))
+
+
 def resume(ranges: Sequence[Range], last: str) -> tuple[Range, ...]:
     """What is left of ordered ranges after the path `last` was read; all of them if `last` is empty."""
     if not last:

@@ -19,7 +19,7 @@ from causeway.backup.catalogue import Catalogue, Difference
 from causeway.backup.connection import Connection
 from causeway.backup.contents import Progress, counted, load, observe, quiet
 from causeway.backup.documents import DOCUMENT
-from causeway.backup.history import Part, Point, replay
+from causeway.backup.history import Loss, Part, Point, replay
 from causeway.backup.records import Record
 from causeway.backup.rewrite import Move
 from causeway.backup.writing import Writer, delete_document, set_document
@@ -37,7 +37,8 @@ _NONE = (-1, None)
 class Plan:
     """What a restore would do to `target`: `newer` documents were changed there after `point` and differ from it.
 
-    They stay as they are unless the restore is told to replace them. `newer_paths` names the first of them.
+    They stay as they are unless the restore is told to replace them. `newer_paths` names the first of them. `lost`
+    documents are in damaged parts of the archive: nothing is deleted then, since it cannot be told what they were.
     """
 
     point: Point
@@ -48,6 +49,7 @@ class Plan:
     deletes: int
     newer: int
     newer_paths: tuple[str, ...]
+    lost: int = 0
 
     @property
     def writes(self) -> int:
@@ -61,6 +63,8 @@ class Plan:
             f"{self.target} as of {times.text(self.point.instant)} ({self.point.backup.id})",
             f"  {self.documents} documents: create {self.creates}, replace {self.updates}, delete {self.deletes}",
         ]
+        if self.lost:
+            lines.append(f"  {self.lost} lost with damaged segments; so nothing is deleted")
         if self.newer:
             lines.append(f"  {self.newer} newer than the backup:")
             lines += [f"    {path}" for path in self.newer_paths]
@@ -78,6 +82,7 @@ class Plan:
             "deletes": self.deletes,
             "newer": self.newer,
             "newer_paths": list(self.newer_paths),
+            "lost": self.lost,
         }
 
 
@@ -95,7 +100,7 @@ class Outcome:
     kept: int
     read_at: datetime
     difference: Difference
-    damaged: tuple[str, ...] = ()
+    damaged: tuple[Loss, ...] = ()
 
     @property
     def equal(self) -> bool:
@@ -127,7 +132,7 @@ class Outcome:
             "moved_on": self.moved_on,
             "kept_newer": self.kept,
             "read_at": times.text(self.read_at),
-            "damaged_segments": list(self.damaged),
+            "damaged_segments": [loss.segment for loss in self.damaged],
             "statement": self.statement,
         }
 
@@ -175,11 +180,12 @@ class Restore:
         self._archive = archive
         self.point = point
         self._target = target
-        self._collections = collections
-        self._ranges = ranges.of_collections(collections or point.backup.collections)
+        self._narrows = bool(collections or part.without)
+        wanted = ranges.of_collections(collections or point.backup.collections)
+        self._ranges = ranges.without(part.without) if part.without else wanted
         self._move = Move(archive.database, target.database)
         self._replace_newer = replace_newer
-        self._damaged: list[str] | None = [] if salvage else None
+        self._damaged: list[Loss] | None = [] if salvage else None
         self._percent = percent
         self._share = share
         self._instant = _micros(point.instant)
@@ -209,9 +215,10 @@ class Restore:
             documents=len(self._catalogue),
             creates=counts.creates,
             updates=counts.updates,
-            deletes=counts.deletes,
+            deletes=0 if self._damaged else counts.deletes,
             newer=counts.newer,
             newer_paths=tuple(islice(self._catalogue.newer(self._instant), _NAMED)),
+            lost=self._lost,
         )
 
     def apply(
@@ -242,9 +249,13 @@ class Restore:
             moved_on=written.moved_on + deleted.moved_on,
             kept=0 if self._replace_newer else plan.newer,
             read_at=read_at,
-            difference=self._catalogue.difference(),
+            difference=self._catalogue.difference(lost=self._lost),
             damaged=tuple(self._damaged or ()),
         )
+
+    @property
+    def _lost(self) -> int:
+        return sum(loss.documents for loss in self._damaged or ())
 
     def _narrow(self) -> None:
         """Leave only the collections and the part of the key space that this restore is about."""
@@ -252,10 +263,10 @@ class Restore:
         if tasks > 1:
             starts = ranges.thin(self._catalogue.some_paths(tasks * _SAMPLES), tasks)
             self._ranges = ranges.share(self._ranges, starts, task) if task <= len(starts) else ()
-        if tasks > 1 or self._collections:
+        if tasks > 1 or self._narrows:
             self._catalogue.only(lambda path: any(path in part for part in self._ranges))
 
-    def _records(self, damaged: list[str] | None) -> Iterator[Record]:
+    def _records(self, damaged: list[Loss] | None) -> Iterator[Record]:
         return replay(self._archive, self.point, salvage=damaged)
 
     def _observe(self, progress: Progress) -> datetime:
@@ -276,6 +287,8 @@ class Restore:
                 return
 
     def _deletes(self) -> Iterator[bytes]:
+        if self._damaged:
+            return  # what looks like one too many may be what the damage has hidden
         root = self._target.database.root
         for path, updated in self._catalogue.deletes(self._instant, newer=self._replace_newer):
             yield delete_document(f"{root}/{path}", updated, guarded=not self._replace_newer)

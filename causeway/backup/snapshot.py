@@ -62,7 +62,7 @@ def snapshot(
     Raises:
         Unreachable: the database or the storage stops answering; the same call resumes.
         Conflict: another process does the same task.
-        IntegrityError: the service's own count disagrees with what it gave; the backup stays incomplete.
+        IntegrityError: the service's own count disagrees with what it gave; the backup is given up.
     """
     with ExitStack() as claims:
         backup = _claimed(archive, connection, request, task, sleep, claims)
@@ -70,7 +70,11 @@ def snapshot(
             _write(archive, connection, backup, task.index, progress)
         backup = archive.backup(backup.id)
         if backup.tasks_done == frozenset(range(backup.tasks)) and backup.completed is None:
-            _hold_against_count(connection, backup)
+            try:
+                _hold_against_count(connection, backup)
+            except IntegrityError:
+                archive.note_pruned([backup.id])  # else the next run would resume it, and be refused like this one
+                raise
             backup = archive.complete(backup.id)
     return backup
 
@@ -208,5 +212,5 @@ def _hold_against_count(connection: Connection, backup: Backup) -> None:
             f"{connection.database.name} counts {counted_there} documents at {times.text(backup.read_time)}, "
             f"the snapshot holds {backup.facts.documents}",
             "it is not the state of one moment, so it was not completed",
-            "was the database replaced meanwhile? Take a new snapshot with --full",
+            "was the database replaced meanwhile? Run the snapshot again: it begins anew",
         )

@@ -88,6 +88,7 @@ class Verification:
             "backup": self.point.backup.id,
             "instant": times.text(self.point.instant),
             "equal": self.equal,
+            "passed": self.passed,
             "whole": self.integrity.whole,
             "backups": list(self.integrity.backups),
             "segments": self.integrity.segments,
@@ -162,7 +163,8 @@ def verify(
 ) -> Verification:
     """Check the archive's integrity at a point and, with a scratch database, restore it there on trial.
 
-    The result is written into the archive; without a trial of everything the backup still counts as never verified.
+    The result is written into the archive. Only a trial of everything makes a backup verified, and only damage or a
+    difference takes that away again.
     `sample` is in percent of the documents.
 
     Raises:

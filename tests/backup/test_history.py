@@ -108,3 +108,16 @@ def test_an_unfinished_snapshot_is_no_point(tmp_path: Path) -> None:
     assert find(archive)[0].point.backup.id == "b0"
     with pytest.raises(ConfigError, match="unfinished was never finished"):
         find(archive, "unfinished")
+
+
+def test_a_backup_of_everything_does_not_hide_newer_ones_of_a_part(tmp_path: Path) -> None:
+    """Prevents: one snapshot without a priority, and from then on level 4 rewinds the whole application to it."""
+    archive = Archive.create(LocalStorage(tmp_path), DATABASE, now=lambda: NOON)
+    for number, collections in enumerate([(), ("users",), ("users", "orders")]):
+        archive.begin(Backup(f"b{number}", BackupKind.FULL, at(number), at(number), collections=collections))
+        archive.end_task(f"b{number}", 0)
+        archive.complete(f"b{number}")
+    found = [(part.point.backup.id, part.collections, part.without) for part in find(archive)]
+    assert found == [("b0", (), ("orders", "users")), ("b2", ("orders", "users"), ())]
+    only = find(archive, times.text(at(0)))
+    assert [(part.point.backup.id, part.without) for part in only] == [("b0", ())]

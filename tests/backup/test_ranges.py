@@ -255,3 +255,10 @@ def test_tasks_of_a_cloud_run_job_need_a_common_name() -> None:
     assert cloud_run_task({**names, "CLOUD_RUN_EXECUTION": "run-7"}) == (2, 4, "run-7")
     with pytest.raises(ConfigError, match="CLOUD_RUN_EXECUTION"):
         cloud_run_task(names)
+
+
+@given(st.lists(PATHS, max_size=30), st.sets(st.sampled_from(["a", "b", "aa", "a b"])))
+def test_everything_but_some_collections_is_what_they_leave(paths: list[str], left_out: set[str]) -> None:
+    for path in paths:
+        inside = sum(path in part for part in ranges.without(left_out))
+        assert inside == (path.split("/")[0] not in left_out), "in one range, or in none"

@@ -124,8 +124,52 @@ def test_a_damaged_archive_is_refused_and_the_rest_restored_on_request(
     assert contents(target) == {}
     outcome = restore(archive, target, salvage=True)
     assert not outcome.equal
-    assert outcome.damaged == (point.backup.segments[0].path,)
+    assert [loss.segment for loss in outcome.damaged] == [point.backup.segments[0].path]
     assert set(contents(target).items()) <= set(contents(source).items())
+
+
+def test_a_damaged_archive_deletes_nothing_and_says_what_is_lost(archive: Archive, source: Connection) -> None:
+    """Prevents: `--salvage` over the unharmed database deletes all that the damage hides, and reports three zeros."""
+    point = take(archive, source)
+    before = contents(source)
+    file = archive.storage.path(point.backup.segments[0].path)  # type: ignore[attr-defined]
+    file.unlink()
+    outcome = restore(archive, source, salvage=True)
+    assert contents(source) == before
+    assert outcome.difference.documents == outcome.difference.missing == point.backup.segments[0].facts.documents
+    assert outcome.plan.deletes == 0 and "so nothing is deleted" in outcome.plan.text
+
+
+def test_newer_points_of_some_collections_and_the_rest_of_everything_come_back_together(
+    archive: Archive, source: Connection, connect: Connect
+) -> None:
+    take(archive, source)
+    old = contents(source)
+    shapes.write(source, [next(iter(shapes.many(source.database, 1)))])
+    changed = contents(source)
+    assert changed != old
+    take(archive, source, "many")
+    target = connect()
+    for part in find(archive):
+        with Restore(archive, part, target) as work:
+            assert work.apply(work.plan(), wait=unlimited, sleep=no_sleep).equal
+    assert contents(target) == changed
+
+
+def test_a_sample_takes_no_verified_mark_away(archive: Archive, source: Connection, connect: Connect) -> None:
+    """Prevents: the nightly look at a sample makes the last verified backup one that prune may remove."""
+    point = take(archive, source)
+    now = datetime(2025, 8, 25, tzinfo=UTC)
+    scratch = connect("causeway-verify")
+    verify(archive, point, scratch, now=lambda: now, wait=unlimited, sleep=no_sleep)
+    verified = archive.backup(point.backup.id).verified
+    assert verified is not None
+    verify(archive, point, scratch, sample=30, now=lambda: now, wait=unlimited, sleep=no_sleep)
+    verify(archive, point, None, now=lambda: now, wait=unlimited, sleep=no_sleep)
+    assert archive.backup(point.backup.id).verified == verified
+    archive.storage.path(point.backup.segments[0].path).unlink()  # type: ignore[attr-defined]
+    verify(archive, point, scratch, sample=30, now=lambda: now, wait=unlimited, sleep=no_sleep)
+    assert archive.backup(point.backup.id).verified is None
 
 
 def test_verify_restores_on_trial_and_marks_the_backup(archive: Archive, source: Connection, connect: Connect) -> None:

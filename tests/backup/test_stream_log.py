@@ -189,6 +189,25 @@ def test_two_writers_are_told_apart(tmp_path: Path) -> None:
     log.close()
 
 
+def test_a_log_that_has_changed_on_the_disk_is_not_sealed(tmp_path: Path) -> None:
+    """Prevents: the segment ends at the flipped bit, claims the whole watermark, and the log is deleted behind it."""
+    archive, model = begun(tmp_path), Model()
+    log = opened(archive, tmp_path, segment_bytes=10**9)
+    for number in range(20):
+        since = model.clock
+        model.put(name_of(number), number)
+        log.commit(block(model, since))
+    assert log._log is not None
+    path = log._log.path
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
+    with pytest.raises(IntegrityError, match="is damaged at byte"):
+        log.finish()
+    assert path.exists() and not archive.backups()[0].segments and archive.backups()[0].completed is None
+    log.close()
+
+
 def test_a_flipped_bit_in_the_middle_is_refused_not_cut(tmp_path: Path) -> None:
     """A torn tail is cut; damage in front of valid records is not, since cutting would drop what was confirmed."""
     archive, model = begun(tmp_path), Model()
