@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 from causeway.model.guardrails import Guardrails, Limit, Measure
 from causeway.model.window import Histogram, Missing, Tally, Throughput, Window
@@ -130,26 +129,6 @@ class Course:
             flow=self.flow.observe(window.throughput, closes, opens),
             missing=missing,
         )
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values; `resume` reads them."""
-        stored = asdict(self)
-        stored["missing"] = {str(measure): reason for measure, reason in self.missing.items()}
-        if self.latency is not None:
-            stored["latency"] = {"bounds": list(self.latency.bounds[:-1]), "counts": list(self.latency.counts)}
-        return stored
-
-    @classmethod
-    def resume(cls, stored: Mapping[str, Any]) -> Course:
-        """What `as_dict` wrote. Raises KeyError, TypeError or ValueError on anything else."""
-        flow = dict(stored["flow"])
-        for side in ("package", "legacy", "package_before", "legacy_before"):
-            flow[side] = Backlog(**flow[side])
-        latency = stored["latency"]
-        if latency is not None:
-            latency = Histogram((*latency["bounds"], float("inf")), tuple(latency["counts"]))
-        missing = {Measure(measure): reason for measure, reason in stored["missing"].items()}
-        return cls(**{**stored, "flow": Flow(**flow), "latency": latency, "missing": missing})
 
 
 def _added(block: Histogram | None, look: Histogram | None) -> Histogram | None:

@@ -13,7 +13,7 @@ from causeway.model.verdict import Cause, Decision, Reason, Verdict
 from causeway.model.window import Category, Check, Tally
 
 if TYPE_CHECKING:
-    from causeway.model.soak import Soak, Standing
+    from causeway.model.soak import Soak, Standing, Watch
 
 #: What must be shown to be safe before a service advances, beside not being harmful.
 _SHOWN_SAFE = (Measure.ERROR_RATE, Measure.RESPONSE_TIME)
@@ -37,17 +37,16 @@ def judge(soak: Soak) -> Verdict:
 
 def _counted(soak: Soak) -> Iterator[Reason]:
     """One reason for each limit that counts events: harmed, missing, warned, not yet safe, or fine."""
-    births, since = soak.counted.harm.since()
-    windows = soak.counted.harm.window - births
+    watch = soak.counted
     needed, safety = soak.safe.good_needed(), soak.safe.log_evidence()
     rails = {limit: rail for rail in soak.guardrails for limit in rail.limits}
     odds = {limit: soak.log_odds(limit) for limit in rails}
     for row, (course, limit) in enumerate(product(soak.courses, soak.guardrails.counted)):
         name, rail = course.service, rails[limit]
-        if soak.counted.peak[row] >= odds[limit]:
-            seen = Tally(int(since[row, 0]), int(since[row, 1]))
-            text = _figures(soak, course, limit, seen) + _against(limit, soak.counted.peak[row], odds[limit])
-            text += f" after {_windows(max(1, int(windows[row])))}"
+        if watch.peak[row] >= odds[limit]:
+            seen = Tally(int(watch.seen[row, 0]), int(watch.seen[row, 1]))
+            text = _figures(soak, course, limit, seen) + _against(limit, watch.peak[row], odds[limit])
+            text += f" after {_windows(int(watch.lasted[row]))}{_ago(watch, row)}"
             yield Reason(Decision.ROLL_BACK, Cause.HARM, rail.name, text, name, limit.pace, level=1)
             continue
         figures = _figures(soak, course, limit, Tally(int(soak.safe.bad[row]), int(soak.safe.total[row])))
@@ -65,7 +64,7 @@ def _counted(soak: Soak) -> Iterator[Reason]:
             text += f"{_odds(soak.safe.log_needed)}); at least {more:,} more good requests needed"
             yield Reason(Decision.HOLD, Cause.EARLY, rail.name, text, name, more_requests=more)
         else:
-            text = figures + _against(limit, soak.counted.log_evidence[row], odds[limit])
+            text = figures + _against(limit, watch.log_evidence[row], odds[limit])
             yield Reason(Decision.ADVANCE, Cause.SAFE, rail.name, text, name)
 
 
@@ -83,9 +82,10 @@ def _warning(soak: Soak, row: int, course: Course, rail: Guardrail) -> str | Non
 
 
 def _throughput(soak: Soak, row: int, course: Course, rail: Guardrail) -> Reason:
-    flow, watch, (limit,) = course.flow, soak.flow, rail.limits
+    watch, (limit,) = soak.flow, rail.limits
     assert watch is not None
     harmed = watch.peak[row] >= soak.log_odds(limit)
+    flow = soak.shown[row] if harmed else course.flow
     evidence = watch.peak[row] if harmed else watch.log_evidence[row]
     done, relative = flow.met.total - flow.met.bad, flow.relative
     text = f"{_of(rail.name, course.service)}: {done:,} of {flow.met.total:,} due requests completed"
@@ -96,6 +96,7 @@ def _throughput(soak: Soak, row: int, course: Course, rail: Guardrail) -> Reason
     judged = f'{text}; evidence {_odds(evidence)} against "≥ {percent(rail.roll_back)}"'
     judged += f" (rolls back at {_odds(soak.log_odds(limit))})"
     if harmed:
+        judged += _ago(watch, row)
         return Reason(Decision.ROLL_BACK, Cause.HARM, rail.name, judged, course.service, limit.pace, level=1)
     if rail.name in course.missing:
         text = f"{_of(rail.name, course.service)}: missing, {course.missing[rail.name]}"
@@ -199,6 +200,12 @@ def _odds(log_evidence: float) -> str:
 
 def _seconds(value: float) -> str:
     return f"{value:.3g} s"
+
+
+def _ago(watch: Watch, row: int) -> str:
+    """That the evidence is not of now: figures of the peak beside those of the present would not fit together."""
+    ago = watch.window - int(watch.at[row])
+    return f", shown {_windows(ago)} ago" if ago else ""
 
 
 def _windows(count: int) -> str:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -212,29 +212,6 @@ class Harm:
             self, family=family, log_weights=self.log_weights[rows], seen=self.seen[rows], before=self.before[rows]
         )
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain numbers in flat lists (Firestore has no nested arrays); `resume` reads them."""
-        return {
-            "window": self.window,
-            "births": self.births.tolist(),
-            "log_weights": self.log_weights.ravel().tolist(),
-            "seen": self.seen.ravel().tolist(),
-            "before": self.before.ravel().tolist(),
-        }
-
-    @classmethod
-    def resume(cls, family: Family, rows: int, stored: dict[str, Any]) -> Harm:
-        """What `as_dict` wrote. Raises KeyError or ValueError if it does not fit the family and rows."""
-        births = np.array(stored["births"], dtype=np.int64)
-        return cls(
-            family,
-            int(stored["window"]),
-            births,
-            np.array(stored["log_weights"], dtype=float).reshape(rows, len(births)),
-            np.array(stored["seen"], dtype=float).reshape(rows, family.width),
-            np.array(stored["before"], dtype=float).reshape(rows, len(births), family.width),
-        )
-
     @property
     def _log_to_come(self) -> float:
         return math.log(0.5 / self.window)
@@ -335,15 +312,3 @@ class Safe:
     def select(self, rows: Rows) -> Safe:
         """The same for some of the rows."""
         return replace(self, theta=self.theta[rows], bad=self.bad[rows], total=self.total[rows])
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain numbers; `resume` reads them."""
-        counts = {"bad": self.bad.tolist(), "total": self.total.tolist()}
-        return {"block": self.block, "windows": self.windows} | counts
-
-    @classmethod
-    def resume(cls, theta: Floats, checks: int, stored: dict[str, Any]) -> Safe:
-        """What `as_dict` wrote. Raises KeyError or ValueError if it does not fit."""
-        began = cls.begin(theta, checks)
-        bad, total = (np.array(stored[key], dtype=float).reshape(theta.shape) for key in ("bad", "total"))
-        return replace(began, block=int(stored["block"]), windows=int(stored["windows"]), bad=bad, total=total)

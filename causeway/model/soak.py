@@ -1,8 +1,8 @@
 """A soak: the tests of every watched service, side by side, from one position's start to its verdict.
 
 `Soak.begin` states what is watched; `observe` adds a look (every scrape; the last of a window closes it); `verdict`
-judges what has been seen so far. Every state is a value: it can be kept, compared and stored (`as_dict`), and a soak
-whose process died goes on from there (`resumed`).
+judges what has been seen so far. Every state is a value. None is stored: a soak whose process died begins again, with
+an α of its own that the budget counts.
 """
 
 from __future__ import annotations
@@ -10,17 +10,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from itertools import starmap
-from typing import Any
 
 import numpy as np
 
-from causeway.model.course import Course, tallies
+from causeway.model.course import Course, Flow, tallies
 from causeway.model.guardrails import Guardrails, Limit
 from causeway.model.judge import judge
 from causeway.model.observation import Soak as SoakRules
-from causeway.model.sequential import ALPHA, Bernoulli, Family, Floats, Harm, Relative, Safe
+from causeway.model.sequential import ALPHA, Bernoulli, Family, Floats, Harm, Ints, Relative, Safe
 from causeway.model.verdict import Verdict
 from causeway.model.window import Category, Check, Missing, Tally, Window
 
@@ -30,27 +28,40 @@ STRIKES = 3
 
 @dataclass(frozen=True, eq=False)
 class Watch:
-    """Harm processes with what they say now and the most they ever said in this soak: crossing once is enough."""
+    """Harm processes with what they say now and the most they ever said in this soak: crossing once is enough.
+
+    Of the `peak` it keeps what it rested on, because that is what has to be told: `seen` is the statistic since the
+    start that had won most (rows, width), `lasted` how many windows that was, `at` the window of the peak.
+    """
 
     harm: Harm
     log_evidence: Floats
     peak: Floats
+    seen: Floats
+    lasted: Ints
+    at: Ints
+    window: int = 1
 
     @classmethod
     def begin(cls, family: Family, rows: int) -> Watch:
-        return cls(Harm.begin(family, rows), np.zeros(rows), np.zeros(rows))
+        nothing = np.zeros(rows)
+        counted, windows = np.zeros((rows, family.width)), np.ones(rows, dtype=np.int64)
+        return cls(Harm.begin(family, rows), nothing, nothing, counted, windows, windows)
 
     def observe(self, increments: Floats, closes: bool) -> Watch:
-        harm = self.harm.observe(increments, closes)
+        harm, window = self.harm.observe(increments, closes), self.window + closes
         evidence = harm.log_evidence()
-        return Watch(harm, evidence, np.maximum(self.peak, evidence))
-
-    def as_dict(self) -> dict[str, Any]:
-        return {"harm": self.harm.as_dict(), "peak": self.peak.tolist()}
-
-    def resumed(self, stored: Mapping[str, Any]) -> Watch:
-        harm = Harm.resume(self.harm.family, len(self.peak), stored["harm"])
-        return Watch(harm, harm.log_evidence(), np.array(stored["peak"], dtype=float).reshape(self.peak.shape))
+        higher = evidence > self.peak
+        births, seen = harm.since()
+        return Watch(
+            harm,
+            evidence,
+            np.maximum(self.peak, evidence),
+            np.where(higher[:, None], seen, self.seen),
+            np.where(higher, np.maximum(1, harm.window - births), self.lasted),
+            np.where(higher, window, self.at),
+            window,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +91,7 @@ class Soak:
     `moving` are the services whose weight this position raises: they need the minimum soak and evidence of safety;
     the others (complete already) only must not be harmed. `baselines` has legacy's response time in seconds at the
     guardrail's quantile. Rows of `counted` and `safe` are services x `guardrails.counted`, rows of `flow` services.
+    `shown` is the throughput of each service when the evidence against it was strongest.
     """
 
     services: tuple[str, ...]
@@ -91,6 +103,7 @@ class Soak:
     safe: Safe
     flow: Watch | None
     courses: tuple[Course, ...]
+    shown: tuple[Flow, ...]
     standings: Mapping[tuple[str, str, str], Standing] = field(default_factory=dict)
     looks: int = 0
     began_again: str | None = None
@@ -118,6 +131,7 @@ class Soak:
             safe=Safe.begin(theta, rules.checks),
             flow=Watch.begin(Relative.below(throughput.roll_back), len(watched)) if throughput else None,
             courses=tuple(Course(name) for name in watched),
+            shown=(Flow(),) * len(watched),
         )
 
     def observe(self, windows: Iterable[Window], checks: Iterable[Check] = (), closes: bool = True) -> Soak:
@@ -141,12 +155,14 @@ class Soak:
         )
         harming = _numbers(map(_seen, each.values()) for each in counts)
         vouching = _numbers(starmap(_vouches, each.items()) for each in counts)
+        flow = self.flow and self.flow.observe(self._worked(self.flow, courses), closes)
         return replace(
             self,
             counted=self.counted.observe(harming, closes),
             safe=self.safe.observe(vouching[:, 0], vouching[:, 1], closes),
-            flow=self.flow and self.flow.observe(self._worked(self.flow, courses), closes),
+            flow=flow,
             courses=courses,
+            shown=self._shown(flow, courses),
             standings=self._checked(checks),
             looks=self.looks + 1,
         )
@@ -160,63 +176,17 @@ class Soak:
         rail = next(each for each in self.guardrails if each.name is limit.measure)
         return math.log(len(rail.limits) / ALPHA)
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values that fit JSON and Firestore (no nested arrays); `resumed` reads them."""
-        return {
-            "about": self._about,
-            "counted": self.counted.as_dict(),
-            "safe": self.safe.as_dict(),
-            "flow": self.flow and self.flow.as_dict(),
-            "courses": [course.as_dict() for course in self.courses],
-            "standings": [
-                {
-                    "category": str(each.check.category),
-                    "name": each.check.name,
-                    "passed": each.check.passed,
-                    "service": each.check.service,
-                    "detail": each.check.detail,
-                    "failures": each.failures,
-                }
-                for each in self.standings.values()
-            ],
-            "looks": self.looks,
-            "began_again": self.began_again,
-        }
-
-    def resumed(self, stored: Mapping[str, Any]) -> Soak:
-        """This soak, as just begun, with what `as_dict` of one like it wrote.
-
-        Raises ValueError if the stored one is about other services, guardrails, rules or baselines: begin anew then.
-        """
-        if stored["about"] != self._about:
-            raise ValueError(f"the stored soak is about {stored['about']}, not {self._about}")
-        standings = [
-            Standing(
-                Check(Category(each["category"]), each["name"], each["passed"], each["service"], each["detail"]),
-                each["failures"],
-            )
-            for each in stored["standings"]
-        ]
-        return replace(
-            self,
-            counted=self.counted.resumed(stored["counted"]),
-            safe=Safe.resume(self.safe.theta, self.rules.checks, stored["safe"]),
-            flow=self.flow and self.flow.resumed(stored["flow"]),
-            courses=tuple(Course.resume(course) for course in stored["courses"]),
-            standings={_key(each.check): each for each in standings},
-            looks=stored["looks"],
-            began_again=stored["began_again"],
-        )
-
-    @cached_property
-    def _about(self) -> str:
-        baselines = ", ".join(f"{name} {seconds!r} s" for name, seconds in sorted(self.baselines.items()))
-        moving = ", ".join(sorted(self.moving))
-        return f"{', '.join(self.services)}; moving {moving}; {self.guardrails}; {self.rules}; baselines {baselines}"
-
     def _anew(self, why: str) -> Soak:
         began = Soak.begin(self.services, self.guardrails, self.rules, self.baselines, self.moving)
         return replace(began, began_again=why)
+
+    def _shown(self, flow: Watch | None, courses: tuple[Course, ...]) -> tuple[Flow, ...]:
+        if flow is None or self.flow is None:
+            return self.shown
+        rose = flow.peak > self.flow.peak
+        return tuple(
+            course.flow if higher else before for course, before, higher in zip(courses, self.shown, rose, strict=True)
+        )
 
     def _worked(self, flow: Watch, courses: tuple[Course, ...]) -> Floats:
         """The increments of the throughput tests: what fell due and was done since the look before."""

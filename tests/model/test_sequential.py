@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import math
 from dataclasses import replace
 from fractions import Fraction
@@ -186,14 +185,6 @@ def test_reaching_is_having_the_evidence(runs: list[list[list[int]]], odds: floa
     assert (state.reaches(odds)[clear] == (evidence >= odds)[clear]).all()
 
 
-@settings(max_examples=25)
-@given(st.lists(counts, min_size=1, max_size=90), courses)
-def test_stored_and_resumed_it_goes_on_as_before(before: list[list[int]], after: list[list[int]]) -> None:
-    state = run(before)
-    resumed = Harm.resume(state.family, 1, json.loads(json.dumps(state.as_dict())))
-    assert run(after, resumed).log_evidence() == run(after, state).log_evidence()
-
-
 def test_everything_begins_anew_after_a_life(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sequential, "LIFE", 5)
     course = [[3, 20]] * 5
@@ -266,11 +257,3 @@ def test_good_needed_is_the_least_that_suffices(bad: int, good: int) -> None:
 def test_at_or_beyond_the_threshold_safety_expects_at_most_one(total: int, p: float) -> None:
     bad = np.arange(total + 1)
     assert np.exp(log_below(bad, total - bad, THETA)) @ binom.pmf(bad, total, p) <= 1 + 1e-9
-
-
-@given(courses)
-def test_safe_stored_and_resumed_is_the_same(course: list[list[int]]) -> None:
-    state = safe(course, checks=4)
-    resumed = Safe.resume(state.theta, 4, json.loads(json.dumps(state.as_dict())))
-    assert (resumed.as_dict(), resumed.fresh) == (state.as_dict(), state.fresh)
-    assert resumed.log_evidence() == state.log_evidence()
