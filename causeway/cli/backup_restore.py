@@ -70,8 +70,14 @@ def restore(
     from causeway.backup.restore import Restore, summary
 
     archive = open_archive(archive_url(stack, directory, None))
-    parts = find(archive, at, names(collections))
     task, tasks, _ = cloud_run_task()
+    if tasks > 1 and at is None:
+        raise ConfigError(
+            f"{tasks} tasks restore, and each would choose the latest backup for itself",
+            "one that ends meanwhile would be mixed with the one before",
+            "name it: --at BACKUP (`causeway backup status` lists them)",
+        )
+    parts = find(archive, at, names(collections))
     with connect(_target(archive.database, to, project, database)) as connection, ExitStack() as opened:
         works = [
             opened.enter_context(

@@ -218,6 +218,9 @@ def test_the_commands_without_a_stack(tmp_path, source: Connection, connect: Con
     again = causeway("backup", "restore", out, "--project", target.database.project, "--yes", "--json")
     assert again.returncode == Exit.INTEGRITY
     assert (json.loads(again.stdout)["extra"], json.loads(again.stdout)["kept_newer"]) == (1, 1)
+    tasks = {"CLOUD_RUN_TASK_COUNT": "2", "CLOUD_RUN_TASK_INDEX": "0", "CLOUD_RUN_EXECUTION": "run-1"}
+    mixed = causeway("backup", "restore", out, "--project", target.database.project, "--yes", "--json", **tasks)
+    assert mixed.returncode == Exit.USAGE and "each would choose the latest" in json.loads(mixed.stdout)["fact"]
     refused = causeway("backup", "restore", out, "--json")
     assert refused.returncode == Exit.USAGE
     assert json.loads(refused.stdout)["fact"] == "the restore has no target"
