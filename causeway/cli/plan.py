@@ -24,6 +24,7 @@ def check(stack: str | None, config_file: Path | None, as_json: bool, mermaid: b
     """
     from causeway import flags
     from causeway.config import PLAN
+    from causeway.model.budget import Budget
     from causeway.model.certificate import Safety, certify
     from causeway.model.moves import Place
     from causeway.report import certificate_text, matrix_table
@@ -41,6 +42,8 @@ def check(stack: str | None, config_file: Path | None, as_json: bool, mermaid: b
         click.echo(matrix_table.table(found))
     else:
         rich_console().print(certificate_text.render(found))
+        budget = Budget.of(config.plan, config.guardrails, config.soak, config.soak_timeout)
+        rich_console().print(str(budget), markup=False)
     return {Safety.SAFE: Exit.OK, Safety.UNKNOWN: Exit.UNKNOWN, Safety.UNSAFE: Exit.UNSAFE}[found.status]
 
 
@@ -68,7 +71,7 @@ def plan(stack: str | None, config_file: Path | None, as_json: bool, changes: bo
 @click.option(
     "--keys",
     "keys",
-    type=click.File(encoding="utf-8"),
+    type=click.File(encoding="utf-8-sig"),
     required=True,
     help="A file with a key a line; - for standard input.",
 )

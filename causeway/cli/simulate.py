@@ -67,6 +67,7 @@ def simulate(
 
 def _gates(service: str | None, stack: str | None, config_file: Path | None) -> tuple[Guardrail, Soak, Budget | None]:
     """The error rate guardrail, the soak and the false-alarm budget of the stack; the defaults without one."""
+    from causeway.config import PLAN
     from causeway.model.budget import Budget
     from causeway.model.guardrails import Guardrails
     from causeway.model.observation import Soak
@@ -74,12 +75,16 @@ def _gates(service: str | None, stack: str | None, config_file: Path | None) -> 
     if stack is None and config_file is None:
         guardrails, rules, budget = Guardrails(), Soak(interval=30, checks=10, requests=500), None
     else:
-        config = config_of(stack, config_file)
+        config = config_of(stack, config_file, needs=("causeway:guardrails", *PLAN))
         guardrails, rules = config.guardrails, config.soak
-        budget = Budget(len(list(guardrails)), len(config.matrix.services))
+        budget = Budget.of(config.plan, guardrails, rules, config.soak_timeout)
         if service is not None and service not in config.matrix.services:
             known = ", ".join(config.matrix.services)
-            raise ConfigError(f"there is no service {service} in {config.stack}", "", f"Services: {known}.")
+            raise ConfigError(
+                f"there is no service {service} in {config.stack}",
+                "there is nothing to simulate",
+                f"Services: {known}.",
+            )
     if guardrails.error_rate is None:
         raise ConfigError("the stack has no error_rate guardrail", "there is nothing to simulate")
     return guardrails.error_rate, rules, budget

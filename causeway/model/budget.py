@@ -2,31 +2,60 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
-from causeway.model.guardrails import percent
+from causeway.model.guardrails import Guardrails, percent
+from causeway.model.observation import Soak
+from causeway.model.plan import Plan
 from causeway.model.sequential import ALPHA, LIFE
+
+#: Tests of the same traffic: the soak's, and those of the standing watch beside it.
+_SIDE_BY_SIDE = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """α for each guardrail of each service each time its tests begin: with a soak, and after `LIFE` windows."""
+    """α for each guardrail of each service each time its tests begin: with a soak, and after `LIFE` windows.
+
+    `services` are the most that one soak watches, `soaks` the services of every soak of a plan added up, `starts` how
+    often tests begin in one soak. The plan is walked once; every way back walks a part of it again.
+    """
 
     guardrails: int
     services: int
+    soaks: int
     starts: int = 1
 
+    @classmethod
+    def of(cls, plan: Plan, guardrails: Guardrails, rules: Soak, timeout: float) -> Budget:
+        """The budget of a plan. `timeout` is the longest soak, in seconds."""
+        first = {
+            name: position.index
+            for position in reversed(plan.positions)
+            for name, weight in position.changes.items()
+            if weight > 0
+        }
+        soaks = sum(len(plan.positions) - index for index in first.values())
+        return cls(len(tuple(guardrails)), len(first), soaks, max(1, math.ceil(timeout / rules.interval / LIFE)))
+
     @property
-    def bound(self) -> float:
-        """The most false rollbacks that are to be expected; below 1 also a bound of the chance of any."""
+    def a_soak(self) -> float:
+        """The most false rollbacks that are to be expected of one soak; below 1 also a bound of the chance of any."""
         return ALPHA * self.guardrails * self.services * self.starts
 
+    @property
+    def a_plan(self) -> float:
+        """The most that are to be expected while the plan is walked once, the monitor's standing watch included."""
+        return ALPHA * self.guardrails * self.soaks * self.starts * _SIDE_BY_SIDE
+
     def __str__(self) -> str:
-        counts = ((self.guardrails, "guardrail"), (self.services, "service"), (self.starts, "start"))
-        factors = " x ".join([percent(ALPHA), *(_count(number, thing) for number, thing in counts)])
+        tests = " x ".join([percent(ALPHA), _count(self.guardrails, "guardrail"), _count(self.services, "service")])
+        tests += f" x {_count(self.starts, 'start')} of the tests" if self.starts > 1 else ""
         return (
-            f"false-alarm budget: at most {self.bound:.2g} false rollbacks are to be expected ({factors} of the tests, "
-            f"which begin with each soak and every {LIFE} windows), and that only if all services stood at all limits"
+            f"false-alarm budget: at most {self.a_soak:.2g} false rollbacks are to be expected in one soak ({tests}), "
+            f"{self.a_plan:.2g} over the whole plan ({self.soaks:,} times a service is soaked, the monitor's watch "
+            f"beside it), and that only if all services stood at all limits all the time"
         )
 
 

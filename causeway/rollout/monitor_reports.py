@@ -16,6 +16,7 @@ from causeway.errors import CausewayError
 from causeway.health.checker import Look
 from causeway.health.history import History
 from causeway.health.reports import SPAN, HealthReport, report
+from causeway.model.budget import Budget
 from causeway.model.moves import Standing
 from causeway.rollout.journal import COLLECTION
 from causeway.rollout.stack import Stack
@@ -55,8 +56,9 @@ class Reports:
 
     def write(self, served: Standing | None, notes: Iterable[str]) -> HealthReport:
         """Write a report to both places; where one does not take it, that is told and the other has it."""
-        stack = self.stack
+        stack, config = self.stack, self.stack.config
         self._written = stack.clock.monotonic()
+        budget = Budget.of(config.plan, config.guardrails, config.soak, config.soak_timeout)
         found = report(
             self.history,
             stack.name,
@@ -64,7 +66,7 @@ class Reports:
             served.weights if served else dict.fromkeys(stack.config.matrix.services, 0),
             stack.config.guardrails,
             stack.clock.now(),
-            notes,
+            [*notes, str(budget)],
         )
         try:
             self._to_files(found)

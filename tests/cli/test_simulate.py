@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from causeway.cli import main
+from causeway.cli.plan import check
 from causeway.cli.simulate import simulate
 
 STACK = Path(__file__).parents[2] / "stacks" / "Pulumi.local.yaml"
@@ -46,6 +47,31 @@ def test_without_a_fault_there_is_no_detection() -> None:
 def test_thresholds_come_from_the_stack() -> None:
     arguments = ("--error-rate", "0.2", "--windows", "40", "--service", "CVAnalyzer", "--config", str(STACK))
     assert facts(*arguments)["rolled_back"] == 1.0
+
+
+PLAN = """\
+config:
+  causeway:phases: [{name: low, services: [A]}]
+  causeway:matrix: {services: {A: {strategy: direct}}}
+  causeway:guardrails:
+    error_rate: {warn: 0.02, roll_back: 0.05}
+    response_time: {quantile: 0.95, warn: 2.0, roll_back: 3.0}
+    throughput: {warn: 0.8, roll_back: 0.6}
+    availability: {warn: 0.999, roll_back: 0.99}
+"""
+
+
+def test_a_file_with_matrix_and_guardrails_is_enough_and_its_budget_is_that_of_the_plan(tmp_path: Path) -> None:
+    """Prevents: what `check` accepts is refused here for want of a position; a budget of one soak for all of them."""
+    file = tmp_path / "Pulumi.try.yaml"
+    file.write_text(PLAN)
+    arguments = ["--error-rate", "0.01", "--runs", "5", "--windows", "12", "--config", str(file)]
+    result = CliRunner().invoke(simulate, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    assert "0.04 false rollbacks are to be expected in one soak" in result.stdout
+    assert "0.48 over the whole plan (6 times a service is soaked" in result.stdout
+    checked = CliRunner().invoke(check, ["--config", str(file)], catch_exceptions=False)
+    assert "0.48 over the whole plan" in " ".join(checked.stdout.split())
 
 
 def test_the_picture() -> None:

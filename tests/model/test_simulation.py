@@ -11,10 +11,13 @@ from hypothesis import strategies as st
 
 from causeway.model.budget import Budget
 from causeway.model.guardrails import Guardrail, Guardrails, Measure
+from causeway.model.matrix import Matrix, Phase, Service
 from causeway.model.observation import Soak as SoakRules
+from causeway.model.plan import build
 from causeway.model.sequential import ALPHA, BETA
 from causeway.model.simulation import NEVER, Outcome, Scenario, follow, play
 from causeway.model.soak import Soak
+from causeway.model.strategies import RECIPES
 from causeway.model.verdict import Decision
 from causeway.model.window import Tally, Window
 
@@ -142,8 +145,20 @@ def test_following_a_run_ends_where_playing_it_does() -> None:
 
 
 def test_the_budget_of_a_stack() -> None:
-    assert str(Budget(guardrails=4, services=7)) == (
-        "false-alarm budget: at most 0.28 false rollbacks are to be expected (1 % x 4 guardrails x 7 services x "
-        "1 start of the tests, which begin with each soak and every 360 windows), and that only if all services "
-        "stood at all limits"
+    assert str(Budget(guardrails=4, services=7, soaks=185)) == (
+        "false-alarm budget: at most 0.28 false rollbacks are to be expected in one soak (1 % x 4 guardrails x "
+        "7 services), 15 over the whole plan (185 times a service is soaked, the monitor's watch beside it), and that "
+        "only if all services stood at all limits all the time"
     )
+    assert "x 3 starts of the tests" in str(Budget(guardrails=4, services=1, soaks=2, starts=3))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.sampled_from(sorted(RECIPES)), min_size=1, max_size=6))
+def test_the_budget_counts_every_soak_of_the_plan(strategies: list[str]) -> None:
+    """Prevents: the bound of one soak is told as that of a whole rollout, which has dozens."""
+    services = {f"S{number}": Service(f"S{number}", strategy) for number, strategy in enumerate(strategies)}
+    plan = build(Matrix(services=services, phases=(Phase("low", tuple(services)),)))
+    budget = Budget.of(plan, Guardrails(throughput=None), RULES, timeout=RULES.interval * 361)
+    soaked = sum(weight > 0 for position in plan for weight in plan.at(position.name).weights.values())
+    assert (budget.guardrails, budget.services, budget.soaks, budget.starts) == (3, len(services), soaked, 2)
