@@ -62,7 +62,7 @@ def build(values: Values, stack: str, path: Path, today: datetime.date, *, anywh
         matrix=matrix,
         seed=key("seed", stack),
         guardrails=_guardrails(key),
-        freshness=_freshness(key("freshness", None)),
+        freshness=_freshness(key("freshness", {}), path),
         soak=_soak(key("soak", {})),
         soak_timeout=seconds(key("soak", {}).get("timeout", "1h")),
         metrics=_metrics(key("metrics", None), path),
@@ -124,6 +124,7 @@ def _matrix(
     services = {name: _service(name, row, key, traffic) for name, row in raw["services"].items()}
     dependencies = tuple(raw.get("dependencies", ()))
     known = {*services, *dependencies}
+    _only_once(raw, services, dependencies, key.path)
     for name in (*traffic, *(entry["service"] for entry in key("acknowledge", []))):
         if name not in services:
             raise key.unknown(name, "causeway:traffic or causeway:acknowledge", services)
@@ -147,8 +148,27 @@ def _matrix(
     )
 
 
+def _only_once(raw: Values, services: Iterable[str], dependencies: Iterable[str], path: Path) -> None:
+    """Nothing is said twice: two answers to one question would both count, or one of them would not."""
+    both = sorted({*services} & {*dependencies})
+    rows = Counter((row["consumer"], row["provider"], row.get("kind", "call")) for row in raw.get("interactions", ()))
+    twice = next((row for row, count in rows.items() if count > 1), None)
+    if both:
+        raise ConfigError(
+            f"{path}: {both[0]} is both a service and a dependency of causeway:matrix",
+            "it would migrate, and be taken for legacy all the same",
+            "Remove it from one of them.",
+        )
+    if twice:
+        raise ConfigError(
+            f"{path}: the interaction {twice[0]} -> {twice[1]} ({twice[2]}) stands twice in causeway:matrix",
+            "evidence of one would not be seen beside the other",
+            "Write its evidence in one place.",
+        )
+
+
 def _service(name: str, row: Values, key: _Keys, traffic: Values) -> Service:
-    ladder = tuple(row.get("ladder") or key("ladder", (10, 25, 50, 75, 100)))
+    ladder = tuple(int(rung) for rung in row.get("ladder") or key("ladder", (10, 25, 50, 75, 100)))
     if list(ladder) != sorted(set(ladder)) or ladder[-1] != 100:
         raise ConfigError(
             f"{key.path}: the ladder of {name} is {list(ladder)}",
@@ -295,16 +315,29 @@ def _hold(key: _Keys, matrix: Matrix) -> Hold:
 
 
 def _guardrails(key: _Keys) -> Guardrails:
+    given = key("guardrails", None)
+    if given is None:
+        return Guardrails()
     try:
-        return Guardrails(**{name: Guardrail(Measure(name), **row) for name, row in key("guardrails", {}).items()})
+        named = {name: Guardrail(Measure(name), **row) for name, row in given.items()}
+        return Guardrails(
+            **{**dict.fromkeys(Guardrails.__dataclass_fields__), **named}
+        )  # what is left out is not watched
     except ValueError as error:
         raise ConfigError(
             f"{key.path}: causeway:guardrails: {error}", "the gates would not mean what they say"
         ) from None
 
 
-def _freshness(row: Values | None) -> r.Freshness:
-    return r.Freshness() if row is None else r.Freshness(seconds(row["renew"]), seconds(row["max_age"]))
+def _freshness(row: Values, path: Path) -> r.Freshness:
+    found = r.Freshness(seconds(row.get("renew", "3s")), seconds(row.get("max_age", "15s")))
+    if found.renew >= found.max_age:
+        raise ConfigError(
+            f"{path}: causeway:freshness renews every {found.renew:g} s what is stale after {found.max_age:g} s",
+            "every reader would fall back to legacy between two heartbeats",
+            "Let max_age be several times renew.",
+        )
+    return found
 
 
 def _soak(row: Values) -> o.Soak:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import datetime
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -80,7 +82,7 @@ def from_file(
     not have (any more): a stack must be seen, and find its way back, from there as well.
     """
     document = _read(path)
-    config = document.values.get("config")
+    config = _as_written(document.values.get("config"))
     if not isinstance(config, dict):
         raise ConfigError(
             f"{path} has no `config:` at its top",
@@ -95,7 +97,28 @@ def from_values(
 ) -> Config:
     """The same from the values that Pulumi hands its program; includes are read from `folder`."""
     path = folder / f"Pulumi.{stack}.yaml"
-    return _finish(dict(values), _Document(path, {"config": values}, None), stack, today)
+    written = _as_written(dict(values))
+    return _finish(written, _Document(path, {"config": written}, None), stack, today)
+
+
+#: How Pulumi prints an unquoted date or time, in what it hands its program and when it rewrites a stack file.
+_PRINTED = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d+)?) ([+-]\d\d)(\d\d) \S+")
+#: Where a time of the day is meant even if it is midnight.
+_INSTANTS = frozenset({"from", "to"})
+
+
+def _as_written(value: Any, key: object = None) -> Any:
+    """The values as a person wrote them: Pulumi reads `2026-02-01` as a time and prints it as one."""
+    if isinstance(value, dict):
+        return {name: _as_written(item, name) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_as_written(item, key) for item in value]
+    if not (isinstance(value, str) and (printed := _PRINTED.fullmatch(value))):
+        return value
+    day, time, hours, minutes = printed.groups()
+    if key not in _INSTANTS and (time, hours + minutes) == ("00:00:00", "+0000"):
+        return day
+    return f"{day}T{time}{hours}:{minutes}"
 
 
 def _stack_name(path: Path) -> str:
@@ -160,6 +183,8 @@ class _Loader(yaml.CSafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.MarkedYAMLError(problem="a key is not a word", problem_mark=key.start_mark)
             if key.value in seen:
                 raise yaml.MarkedYAMLError(problem=f"{key.value} stands twice", problem_mark=key.start_mark)
             seen.add(key.value)
@@ -200,12 +225,31 @@ def _validate(values: Mapping[str, Any], definition: str, document: _Document, p
     if error is None:
         return
     keys = (*prefix, *error.absolute_path)
+    if error.validator == "additionalProperties" and isinstance(error.instance, dict):
+        raise _unknown_key(error, document, keys)
     line = document.line(keys)
     where = f"{document.path}:{line}" if line else str(document.path)
     raise ConfigError(
         f"{where}: {_dotted(error.absolute_path)}{error.message}",
         "the stack is left as it is",
         _expectation(error),
+    )
+
+
+def _unknown_key(error: Any, document: _Document, keys: Sequence[object]) -> ConfigError:
+    """A key there is not, with its own line and the one that may have been meant."""
+    known = list(error.schema.get("properties", {}))
+    others = [re.compile(pattern) for pattern in error.schema.get("patternProperties", {})]
+    unknown = (name for name in error.instance if name not in known and not any(p.search(str(name)) for p in others))
+    name = next(unknown)
+    line = document.line((*keys, name))
+    near = get_close_matches(str(name), known, n=1)
+    return ConfigError(
+        f"{document.path}:{line}: {_dotted(error.absolute_path)}there is no key {name}"
+        if line
+        else f"{document.path}: {_dotted(error.absolute_path)}there is no key {name}",
+        "it would be ignored in silence",
+        f"Did you mean {near[0]}?" if near else f"Keys here: {', '.join(known)}." if known else "Remove it.",
     )
 
 

@@ -24,9 +24,9 @@ class MetricNames:
     guardrail needs it.
     """
 
-    requests: str
-    errors: str
-    latency: str
+    requests: str = 'requests_total{service="$service",version="$version"}'
+    errors: str = 'requests_total{service="$service",version="$version",outcome="error"}'
+    latency: str = 'request_seconds{service="$service",version="$version"}'
     offered: str | None = None
     edges: str | None = None
     edge_errors: str | None = None

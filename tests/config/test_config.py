@@ -206,3 +206,74 @@ def test_pulumi_s_values_and_the_file_say_the_same() -> None:
     path = STACKS / "Pulumi.local.yaml"
     values = yaml.safe_load(path.read_text())["config"]
     assert from_values(values, "local", folder=STACKS, today=TODAY) == from_file(path, today=TODAY)
+
+
+# --- what people write, and what Pulumi makes of it ---------------------------------------------------------------
+
+
+def test_the_public_shape_is_accepted_as_it_is() -> None:
+    """Prevents: the config that the documentation shows is refused for what it leaves out."""
+    config = from_file(Path(__file__).parents[1] / "data" / "config" / "shape.yaml", today=TODAY)
+    assert config.metrics is not None
+    assert config.metrics.names.requests == 'requests_total{service="$service",version="$version"}'
+    assert (config.soak.interval, config.freshness.renew) == (30.0, 3.0)
+    assert [priority.every for priority in config.backup.priorities] == ["realtime", "hourly", "daily"]
+
+
+def test_what_a_block_leaves_out_is_as_documented(tmp_path: Path) -> None:
+    rails = "  causeway:guardrails:\n    error_rate: {warn: 0.01, roll_back: 0.03}\n"
+    text = GOOD[: GOOD.index("  causeway:guardrails:")] + rails
+    text += "  causeway:soak: {interval: 5s}\n  causeway:freshness: {renew: 1s}\n"
+    text += "  causeway:backup: {high: {every: hourly, collections: [a]}}\n"
+    config = load(tmp_path, text)
+    assert [str(rail.name) for rail in config.guardrails] == ["error_rate"], "what is left out is not watched"
+    assert (config.soak.interval, config.soak.checks, config.soak.requests) == (5.0, 10, 500)
+    assert (config.freshness.renew, config.freshness.max_age) == (1.0, 15.0)
+    assert [priority.name for priority in config.backup.priorities] == ["high"]
+
+
+def test_dates_are_what_was_written_whatever_pulumi_makes_of_them(tmp_path: Path) -> None:
+    """Prevents: one `pulumi config set` rewrites every unquoted date of the file, and no command reads it any more."""
+    plain = GOOD.replace("expires: 2026-02-01", "expires: 2026-02-01, date: 2025-08-20")
+    plain += "  causeway:freeze: [{from: 2026-12-24T00:00:00Z, to: 2026-12-26T12:00:00+01:00, why: Christmas}]\n"
+    printed = plain.replace("2026-02-01", "2026-02-01 00:00:00 +0000 UTC")
+    printed = printed.replace("2025-08-20", "2025-08-20 00:00:00 +0000 UTC")
+    printed = printed.replace("2026-12-24T00:00:00Z", "2026-12-24 00:00:00 +0000 UTC")
+    printed = printed.replace("2026-12-26T12:00:00+01:00", "2026-12-26 12:00:00 +0100 +0100")
+    assert load(tmp_path, printed) == load(tmp_path, plain)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            "causeway:seed: s\n",
+            "causeway:seed: s\n  causeway:holds: []\n",
+            "yaml:5: there is no key causeway:holds.*causeway:hold",
+        ),
+        ("A: {strategy: direct}", "A: {strategy: direct, lader: [100]}", "A: there is no key lader.*mean ladder"),
+        ("{verified: tests, expires: 2026-02-01, about: {A: v2}}", "yes", 'Expected: {verified: "why"}'),
+        ("dependencies: [Redis]", "dependencies: [Redis, A]", "A is both a service and a dependency"),
+        (
+            "    interactions:\n",
+            "    interactions:\n      - {consumer: A, provider: B}\n",
+            "A -> B .call. stands twice",
+        ),
+        ("causeway:seed: s\n", "causeway:seed: s\n  causeway:soak: {interval: 0s}\n", "'0s' does not match"),
+        (
+            "causeway:seed: s\n",
+            "causeway:seed: s\n  causeway:freshness: {renew: 9s, max_age: 9s}\n",
+            "renews every 9 s",
+        ),
+        ("causeway:seed: s\n", "causeway:seed: s\n  ? [x]\n  : y\n", "a key is not a word"),
+    ],
+)
+def test_mistakes_that_used_to_pass_or_to_puzzle(tmp_path: Path, old: str, new: str, said: str) -> None:
+    assert old in GOOD
+    with pytest.raises(ConfigError, match=f"(?s){said}"):
+        load(tmp_path, GOOD.replace(old, new, 1))
+
+
+def test_a_rung_is_a_whole_number_however_it_is_written(tmp_path: Path) -> None:
+    config = load(tmp_path, GOOD.replace("ladder: [50, 100]", "ladder: [50.0, 100]", 1))
+    assert "low/A/50" in config.plan
