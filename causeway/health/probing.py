@@ -7,6 +7,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from typing import TypeVar
 
 import httpx
 
@@ -20,6 +21,8 @@ from causeway.model.window import Category, Check, Missing, Tally
 #: A probe is due this much of its interval early rather than a whole look late.
 _EARLY = 0.1
 _SIDE_BY_SIDE = 32
+
+Said = TypeVar("Said")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,21 +117,20 @@ class Probing:
         return [partial(self._data, spec, now)]
 
     def _http(self, spec: HttpProbe, version: Version) -> Asked:
-        answer = probes.ask(spec, version, self._client)
+        answer = _survived(lambda: probes.ask(spec, version, self._client))
         return Asked(spec, version, answer.passed, answer.detail)
 
     def _compare(self, spec: CompareProbe) -> Asked:
-        answer = probes.compare(spec, self._client)
+        answer = _survived(lambda: probes.compare(spec, self._client))
         return Asked(spec, None, answer.passed, answer.detail)
 
     def _data(self, spec: integrity.IntegrityProbe, now: datetime) -> Asked:
-        if self._documents is None:
+        documents = self._documents
+        if documents is None:
             return Asked(spec, None, None, "there is no database to read")
-        try:
-            found = self._watches[_key(spec)].look(self._documents, now)
-        except CausewayError as error:
-            return Asked(spec, None, None, str(error))
-        return Asked(spec, None, found.passed, found.detail, found.again)
+        found = _survived(lambda: self._watches[_key(spec)].look(documents, now))
+        again = found.again if isinstance(found, integrity.Found) else None
+        return Asked(spec, None, found.passed, found.detail, again)
 
     def close(self) -> None:
         self._executor.shutdown(wait=False, cancel_futures=True)
@@ -139,6 +141,16 @@ class Probing:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _survived(probe: Callable[[], Said]) -> Said | probes.Answer:
+    """What a probe said; that it could not be made where it broke, so that no answer of a package ends the watch."""
+    try:
+        return probe()
+    except CausewayError as error:
+        return probes.Answer(None, str(error))
+    except Exception as error:
+        return probes.Answer(None, f"the probe broke ({type(error).__name__})")
 
 
 def _tally(said: Sequence[Asked]) -> Tally | Missing:

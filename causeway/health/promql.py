@@ -101,14 +101,17 @@ class PromqlSource:
         """The server's own time, so that nothing depends on ours."""
         answer = self._get("time()", None)
         try:
-            return float(answer["result"][1])
+            instant = float(answer["result"][1])
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise _Unusable("did not answer time() with a scalar") from error
+        if not math.isfinite(instant):
+            raise _Unusable(f"says that its time is {instant}")
+        return instant
 
     def _query(self, expression: str, instant: float) -> list[tuple[Labels, float]]:
         answer = self._get(expression, instant)
         try:
-            return [(each["metric"], float(each["value"][1])) for each in answer["result"]]
+            return [(_labels(each["metric"]), float(each["value"][1])) for each in answer["result"]]
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise _Unusable(f"did not answer {expression} with a vector") from error
 
@@ -127,7 +130,7 @@ class PromqlSource:
             if document["status"] != "success":
                 raise _Unusable(f"answered {document.get('error', document['status'])}")
             data = document["data"]
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise _Unusable("answered something that is not a query result") from error
         if not isinstance(data, dict):
             raise _Unusable("answered something that is not a query result")
@@ -150,6 +153,13 @@ class PromqlSource:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _labels(found: object) -> Labels:
+    """The labels of a series. Raises TypeError for what are none."""
+    if isinstance(found, dict) and all(isinstance(value, str) for value in found.values()):
+        return found
+    raise TypeError(f"no labels: {found!r}")
 
 
 class _Unusable(Exception):

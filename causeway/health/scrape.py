@@ -142,8 +142,13 @@ class ScrapeSource:
         return Sample(at, values, read, down)
 
     def _finished(self, target: str) -> _Answer:
-        """The answer of a target; one that is late is waited for at the next look."""
-        return self._running.pop(target).result() if self._running[target].done() else _LATE
+        """The answer of a target; one that is late is waited for at the next look. One that breaks stops no other."""
+        if not self._running[target].done():
+            return _LATE
+        try:
+            return self._running.pop(target).result()
+        except Exception as error:
+            return _Answer({}, f"could not be read ({type(error).__name__})")
 
     def _scrape(self, target: str, at: datetime) -> _Answer:
         try:

@@ -512,6 +512,22 @@ def test_a_probe_that_cannot_be_made_is_missing() -> None:
     assert isinstance(look.windows["X"].probes, Missing)
 
 
+def test_an_answer_that_breaks_a_probe_is_missing_and_costs_no_other() -> None:
+    """Prevents: hostile JSON of one package ends the soak of all with a traceback."""
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, text="[" * 200_000 if "hostile" in request.url.path else '{"ok": true}')
+
+    hostile = replace(
+        HTTP, name="hostile", request=Request("http://app/hostile"), versions=(Version.PACKAGE,), users={}
+    )
+    compared = CompareProbe("compared", "X", Request("http://app/hostile"))
+    look = Rig([hostile, compared, HTTP], respond).look()
+    said = {check.name: (check.passed, check.detail) for check in look.checks}
+    assert said["hostile@package"] == said["compared"] == (None, "the probe broke (RecursionError)")
+    assert said["analyze@package"] == (True, "")
+
+
 def test_a_probe_asks_at_its_own_interval() -> None:
     rig = Rig(
         [replace(HTTP, every=10.0, versions=(Version.PACKAGE,))], lambda _: httpx.Response(200, json={"ok": True})

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 import httpx
 import pytest
 
-from causeway.health.metrics import Series
+from causeway.health.metrics import Series, difference
 from causeway.health.promql import GoogleAuth, PromqlSource
 from causeway.health.selectors import Selector
 
@@ -92,9 +92,37 @@ def test_one_stale_series_of_a_living_process_is_left_out_alone() -> None:
     assert (sample.values, sample.down) == ({of("a"): 7.0}, {})
 
 
+def test_a_series_that_goes_stale_in_a_living_process_is_missing() -> None:
+    """Prevents: the failures are no longer told, and the requests that are count as good."""
+    failed = vector(("a", 3))
+    failed[0]["metric"]["code"] = "500"
+    ages = [*vector(("a", SERVER)), {**failed[0], "value": [SERVER, str(SERVER)]}]
+    answers = {'requests_total{app="cv"}': vector(("a", 7)) + failed, 'timestamp(requests_total{app="cv"})': ages}
+    prometheus = source(server(answers))
+    before = prometheus.read()
+    ages[1]["value"] = [SERVER, str(SERVER - 100)]
+    counts = difference(before, prometheus.read())
+    assert counts.missing([of("a")]) is None
+    assert "is no longer sent" in (counts.missing(before.values) or "")
+
+
+@pytest.mark.parametrize("metric", ["x", None, [1], {"instance": 5}, {"job": ["a"]}])
+def test_labels_that_are_none_make_the_sample_blind(metric: object) -> None:
+    """Prevents: an answer of another shape ends a rollout with a traceback."""
+    answers: dict[str, Any] = {'requests_total{app="cv"}': [{"metric": metric, "value": [SERVER, "1"]}]}
+    assert "with a vector" in (source(server(answers)).read().blind or "")
+
+
+@pytest.mark.parametrize("time", ["NaN", "+Inf"])
+def test_a_server_without_a_time_makes_the_sample_blind(time: str) -> None:
+    data = {"status": "success", "data": {"result": [SERVER, time]}}
+    assert "says that its time is" in (source(lambda request: httpx.Response(200, json=data)).read().blind or "")
+
+
 @pytest.mark.parametrize(
     ("response", "why"),
     [
+        (httpx.Response(200, text="[" * 200_000), "answered something that is not a query result"),
         (httpx.Response(500), "answered 500"),
         (httpx.Response(200, html="<html>Sign in</html>"), "answered something that is not a query result"),
         (httpx.Response(200, json=[]), "answered something that is not a query result"),

@@ -134,3 +134,23 @@ def test_lines_that_are_gone_are_forgotten_in_the_end() -> None:
     for number in range(1000):
         reader.parse(f'requests_total{{pod="{number}"}} 1\n', T0)
     assert len(reader._known) < 200
+
+
+def test_a_page_that_breaks_the_parser_is_down_and_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prevents: one process that answers something strange hides all the others."""
+    parse = Page.parse
+
+    def breaking(self: Page, text: str, *more: object) -> dict[Series, float]:
+        if "strange" in text:
+            raise RecursionError
+        return parse(self, text, *more)  # type: ignore[arg-type]
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, text="strange" if request.url.host == "odd" else "requests_total 3\n")
+
+    monkeypatch.setattr(Page, "parse", breaking)
+    client = httpx.Client(transport=httpx.MockTransport(respond))
+    with ScrapeSource(["http://odd/m", "http://good/m"], NAMES, now=lambda: T0, client=client) as source:
+        sample = source.read()
+    assert sample.down == {"http://odd/m": "http://odd/m could not be read (RecursionError)"}
+    assert list(sample.read) == ["http://good/m"]
