@@ -15,7 +15,7 @@ class Exit(IntEnum):
     FAILED = 1
     USAGE = 2  # the command line or the config is wrong; click uses 2 as well
     UNKNOWN = 3  # certificate: some exposed pair has no evidence
-    UNSAFE = 4  # certificate: some exposed pair is known to break, or no order exists
+    UNSAFE = 4  # certificate: some exposed pair is known to break, or stands in the way of any order
     REFUSED = 5  # the move is not legal from here; nothing changed
     HELD = 6  # not enough evidence to go on; nothing moved
     DRIFT = 7  # the cloud differs from the stack (Pulumi uses 7 as well)

@@ -20,7 +20,8 @@ from causeway.errors import Exit
 def check(stack: str | None, config_file: Path | None, as_json: bool, mermaid: bool, markdown: bool) -> int:
     """Judge the matrix: which versions will meet on this plan, and is each mixture known to work?
 
-    Exit code 0: safe. 3: some mixture has no evidence. 4: some mixture is known to break, or no order exists.
+    Exit code 0: safe. 3: some mixture has no evidence. 4: some mixture is known to break. Where no order exists: 4 if
+    what is known to break stands in its way, else 3.
     """
     from causeway import flags
     from causeway.config import PLAN

@@ -108,6 +108,8 @@ def _where(
     matrix: Matrix, interaction: Interaction, pair: Pair, consumer: _Span, provider: _Span, end: int
 ) -> tuple[int, int] | None:
     """First and last index at which a pair is live, or None."""
+    if min(consumer.start, provider.start) > end:
+        return None  # neither ever moves: two dependencies
     if pair is P_P:
         first, last = max(consumer.start, provider.start), end
     elif interaction.kind is Kind.STATE:

@@ -37,8 +37,7 @@ _in_the_end = st.sampled_from([VERIFIED] * 12 + [None, INCOMPATIBLE, STALE])
 @st.composite
 def _interaction(draw: st.DrawFn, services: list[str], dependencies: list[str]) -> Interaction:
     ends = st.sampled_from(services * 3 + dependencies)
-    consumer = draw(ends)
-    provider = draw(ends if consumer in services else st.sampled_from(services))
+    consumer, provider = draw(ends), draw(ends)
     forward, backward = draw(_either_way) or (draw(_evidence), draw(_evidence))
     evidence = {P_L: forward, L_P: backward, P_P: draw(_in_the_end)}
     return Interaction(
