@@ -200,7 +200,7 @@ class Monitor:
         if self._blind:
             self._now.append(wrong.no_metrics(look))
         if verdict is not None:
-            self._now += wrong.warnings(verdict)
+            self._now += wrong.warnings(verdict, self.stack.config.soak.interval)
         if scene is None:
             return
         if scene.silent and scene.silent != self.us:

@@ -109,8 +109,8 @@ def stale_baselines(found: Iterable[Baseline], now: datetime.datetime, max_age: 
             )
 
 
-def warnings(verdict: Verdict) -> Iterator[Condition]:
-    """Guardrails beyond their warning threshold."""
+def warnings(verdict: Verdict, window: float) -> Iterator[Condition]:
+    """Guardrails beyond their warning threshold for two windows: at its begin, a block's estimate is anything."""
     for reason in verdict.reasons:
         if reason.cause is Cause.WARNING:
             yield Condition(
@@ -119,6 +119,7 @@ def warnings(verdict: Verdict) -> Iterator[Condition]:
                 reason.text,
                 "Nothing moves forward while this lasts.",
                 "Look at the package before it becomes a rollback.",
+                2 * window,
             )
 
 

@@ -65,6 +65,21 @@ def made(found: History, at: datetime, *notes: str) -> HealthReport:
     return report(found, "local", "medium/CacheManager/25", {"CacheManager": 25}, Guardrails(), at, notes)
 
 
+def test_the_demand_after_an_outage_is_that_of_all_of_it() -> None:
+    """Prevents: ten minutes of requests, counted by the first look after them, are drawn as a demand that never was."""
+    found, gone = History(30), Missing("prometheus answered 500")
+    for number in range(1, 55):
+        at = T0 + timedelta(seconds=5 * number)
+        blind = 10 <= number < 40
+        seen = gone if blind else Tally(0, 50 * (31 if number == 40 else 1))
+        since = at - timedelta(seconds=5 * (31 if number == 40 else 1))
+        found.add(Look(at, since, {"X": Window("X", seen)}, {"X": Window("X", gone if blind else Tally(0, 0))}, ()))
+    written = report(found, "s", "p", {"X": 10}, Guardrails(), T0 + timedelta(seconds=270))
+    demand = written.services[0].demand
+    assert demand.value == pytest.approx(10)
+    assert [each for each in demand.course if each] == pytest.approx([10] * 5)
+
+
 def test_figures_are_exact_sums_of_the_last_five_minutes() -> None:
     (service,) = made(history(), T0 + timedelta(minutes=5)).services
     figures = {figure.name: figure for figure in service.package}

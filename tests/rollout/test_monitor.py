@@ -492,6 +492,17 @@ def test_a_baseline_that_is_stale_is_told(here: World) -> None:
     assert "baseline-Reader" in keys(here)
 
 
+def test_a_failure_or_two_at_the_begin_of_a_block_are_nobodys_concern(here: World) -> None:
+    """Prevents: half of all healthy soaks send a mail, and another one that it is over."""
+    walked(here, "low/Reader/50")
+    monitor = monitor_of(here)
+    here.observer.bad["Reader"] = 0.03
+    step(monitor, 1)
+    here.observer.bad.clear()
+    step(monitor, 20)
+    assert keys(here) == []
+
+
 def test_a_warning_is_told_and_moves_nothing(here: World) -> None:
     walked(here, "low/Reader/50")
     monitor = monitor_of(here)
