@@ -56,20 +56,23 @@ class Part:
     without: tuple[str, ...] = ()
 
 
-def find(archive: Archive, at: str | None = None, collections: Sequence[str] = ()) -> list[Part]:
+def find(
+    archive: Archive, at: str | None = None, collections: Sequence[str] = (), *, salvage: bool = False
+) -> list[Part]:
     """What a person asks to restore: a backup by id, or the state at a time (default: the latest there is).
 
     A time is rounded down to the latest exact point not after it. Each collection comes from the latest point that
-    holds it; what no backup names comes from the latest one of everything.
+    holds it; what no backup names comes from the latest one of everything. With `salvage`, a damaged stream has the
+    points in front of its damage.
 
     Raises:
         ConfigError: neither an id nor a time, or there is nothing as old as that.
     """
     for backup in archive.backups():
         if backup.id == at and not backup.pruned:
-            return [Part(_point(archive, backup), tuple(collections))]
+            return [Part(_point(archive, backup, salvage), tuple(collections))]
     instant = times.parse(at) if at is not None else datetime.max.replace(tzinfo=UTC)
-    points = sorted(_points(archive, instant), key=lambda point: point.instant)
+    points = sorted(_points(archive, instant, salvage), key=lambda point: point.instant)
     everything = [point for point in points if not point.backup.collections]
     if everything and not collections:
         base = everything[-1]
@@ -95,15 +98,41 @@ def _parts(points: Sequence[Point], latest: Mapping[str, Point]) -> list[Part]:
     ]
 
 
-def _points(archive: Archive, instant: datetime) -> Iterator[Point]:
+def hold_still(archive: Archive, at: str | None, tasks: int) -> None:
+    """Refuse a point that several tasks, each looking for itself, might not find to be the same.
+
+    Raises:
+        ConfigError: the latest point, a running stream by its id, or a time that the archive has not yet reached.
+    """
+    fact = _moving(archive, at)
+    if fact is not None:
+        raise ConfigError(
+            f"{tasks} tasks restore, and {fact}",
+            "a point that is added meanwhile would be mixed with the one before",
+            "name a finished backup: --at BACKUP (`causeway backup status` lists them), or a time before the newest",
+        )
+
+
+def _moving(archive: Archive, at: str | None) -> str | None:
+    if at is None:
+        return "each would choose the latest backup for itself"
     for backup in archive.backups():
-        exact = None if backup.pruned else _latest(archive, backup, instant)
+        if backup.id == at:
+            running = backup.kind is BackupKind.STREAM and backup.completed is None
+            return f"stream {at} goes on meanwhile" if running else None
+    newest = max((point.instant for point in _points(archive, datetime.max.replace(tzinfo=UTC))), default=None)
+    return None if newest and times.parse(at) <= newest else f"the archive does not reach {at} yet"
+
+
+def _points(archive: Archive, instant: datetime, salvage: bool = False) -> Iterator[Point]:
+    for backup in archive.backups():
+        exact = None if backup.pruned else _latest(archive, backup, instant, salvage=salvage)
         if exact is not None:
             yield Point(backup, exact)
 
 
-def _point(archive: Archive, backup: Backup) -> Point:
-    instant = _latest(archive, backup)
+def _point(archive: Archive, backup: Backup, salvage: bool) -> Point:
+    instant = _latest(archive, backup, salvage=salvage)
     if instant is None:
         raise ConfigError(
             f"backup {backup.id} was never finished",
@@ -117,17 +146,18 @@ def _holds(backup: Backup, collection: str) -> bool:
     return not backup.collections or collection in backup.collections
 
 
-def _latest(archive: Archive, backup: Backup, at: datetime | None = None) -> datetime | None:
+def _latest(archive: Archive, backup: Backup, at: datetime | None = None, *, salvage: bool = False) -> datetime | None:
     """The latest instant not after `at` at which this backup is exact."""
     if backup.kind is not BackupKind.STREAM:
         exact = backup.exact_until
         return exact if exact is not None and (at is None or exact <= at) else None
-    marks = (read_mark(record).read_time for record in _stream(archive, backup) if record.kind is Kind.WATERMARK)
+    records = _stream(archive, backup, [] if salvage else None)
+    marks = (read_mark(record).read_time for record in records if record.kind is Kind.WATERMARK)
     return max((mark for mark in marks if at is None or mark <= at), default=None)
 
 
-def _stream(archive: Archive, backup: Backup) -> Iterator[Record]:
-    return records_of(archive, backup, default_spool(archive))
+def _stream(archive: Archive, backup: Backup, damaged: list[str] | None) -> Iterator[Record]:
+    return records_of(archive, backup, default_spool(archive), damaged=damaged)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +178,10 @@ def replay(archive: Archive, point: Point, *, salvage: list[Loss] | None = None)
     """
     for backup in chain(archive, point.backup):
         if backup.kind is BackupKind.STREAM:
-            yield from _until(_stream(archive, backup), point.instant)
+            damaged: list[str] | None = None if salvage is None else []
+            yield from _until(_stream(archive, backup, damaged), point.instant)
+            if salvage is not None:  # the point lies in front of the damage, so nothing of it is lost
+                salvage.extend(Loss(name, 0) for name in damaged or ())
             continue
         for segment in backup.segments:
             if salvage is None:

@@ -34,16 +34,20 @@ def default_spool(archive: Archive) -> Path | None:
     return archive.storage.root / "open" if isinstance(archive.storage, LocalStorage) else None
 
 
-def records_of(archive: Archive, backup: Backup, spool: Path | None) -> Iterator[Record]:
+def records_of(
+    archive: Archive, backup: Backup, spool: Path | None, *, damaged: list[str] | None = None
+) -> Iterator[Record]:
     """The records of a stream in order, up to the end of its open log; a stream may go on writing meanwhile.
 
     Watermarks that were taken back are left out: a restore to their times is rounded down past them.
+    With `damaged`, the records end where the first damage is, and what is damaged is added to that list. Without, even
+    an earlier time is refused: the damage may hide a note that takes it back.
 
     Raises:
         IntegrityError: a segment or the log is damaged.
     """
-    withdrawn = _withdrawn(_all_records(archive, backup, spool))
-    for index, record in enumerate(_all_records(archive, backup, spool)):
+    withdrawn = _withdrawn(_all_records(archive, backup, spool, None if damaged is None else []))
+    for index, record in enumerate(_all_records(archive, backup, spool, damaged)):
         if record.kind is not Kind.WATERMARK or not any(_takes_back(note, index, record) for note in withdrawn):
             yield record
 
@@ -61,17 +65,19 @@ def _takes_back(note: _Note, index: int, record: Record) -> bool:
     return index < note[0] and read_mark(record).read_time > note[1]
 
 
-def _all_records(archive: Archive, backup: Backup, spool: Path | None) -> Iterator[Record]:
+def _all_records(archive: Archive, backup: Backup, spool: Path | None, damaged: list[str] | None) -> Iterator[Record]:
     done = 0
     for _ in range(_TRIES):
         segments = archive.backup(backup.id).segments
         for segment in segments[done:]:
-            yield from archive.read(segment)
+            yield from _up_to_damage(archive.read(segment), segment.path, damaged)
+            if damaged:
+                return
         done = len(segments)
         path = log_path(spool, backup.id, done) if spool else None
         tail = _read(path) if path else b""
         if tail is not None:
-            yield from _whole(path, tail)
+            yield from _up_to_damage(_whole(path, tail), str(path), damaged)
             return
         if len(archive.backup(backup.id).segments) == done:
             return  # there is no open log, and none was sealed in between
@@ -84,15 +90,24 @@ def _read(path: Path) -> bytes | None:
         return None
 
 
-def _whole(path: Path | None, tail: bytes) -> tuple[Record, ...]:
+def _up_to_damage(records: Iterator[Record], name: str, damaged: list[str] | None) -> Iterator[Record]:
+    try:
+        yield from records
+    except IntegrityError:
+        if damaged is None:
+            raise
+        damaged.append(name)
+
+
+def _whole(path: Path | None, tail: bytes) -> Iterator[Record]:
     found = scan(tail)
+    yield from found.records
     if found.damaged:
         raise IntegrityError(
             f"{path} is damaged at byte {found.good}: valid records follow bytes that are not one",
             "a restore from it would miss changes that were confirmed",
-            "restore to a time before it, or use another copy of the file",
+            "use another copy of the file, or go back to the last watermark in front of the damage with --salvage",
         )
-    return found.records
 
 
 def watermarks(archive: Archive, spool: Path | None = None) -> list[datetime]:

@@ -66,18 +66,14 @@ def restore(
     The plan is shown first. Run again after a crash, it resumes. The exit code is 0 only if nothing is missing, extra
     or differing. In a Cloud Run job with several tasks, each restores its part.
     """
-    from causeway.backup.history import find
+    from causeway.backup.history import find, hold_still
     from causeway.backup.restore import Restore, summary
 
     archive = open_archive(archive_url(stack, directory, None))
     task, tasks, _ = cloud_run_task()
-    if tasks > 1 and at is None:
-        raise ConfigError(
-            f"{tasks} tasks restore, and each would choose the latest backup for itself",
-            "one that ends meanwhile would be mixed with the one before",
-            "name it: --at BACKUP (`causeway backup status` lists them)",
-        )
-    parts = find(archive, at, names(collections))
+    if tasks > 1:
+        hold_still(archive, at, tasks)
+    parts = find(archive, at, names(collections), salvage=salvage)
     with connect(_target(archive.database, to, project, database)) as connection, ExitStack() as opened:
         works = [
             opened.enter_context(

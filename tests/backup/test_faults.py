@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -216,3 +217,27 @@ def test_a_database_emptied_under_a_resumed_snapshot_is_noticed(
     with pytest.raises(IntegrityError, match="counts 3 documents"):
         take(archive, source)
     assert [backup.completed for backup in archive.backups()] == [None]
+
+
+def test_a_snapshot_that_was_refused_is_not_resumed(
+    archive: Archive, source: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prevents: the same command takes up the refused snapshot again and is refused, for fifty minutes."""
+    with monkeypatch.context() as wrong:
+        wrong.setattr(queries, "count", lambda *_: 3)
+        with pytest.raises(IntegrityError):
+            take(archive, source)
+    take(archive, source)
+    assert [backup.completed is not None for backup in archive.backups()] == [False, True]
+
+
+def test_names_that_never_came_are_not_taken_for_deletions(
+    archive: Archive, source: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prevents: a listing that ends early becomes a complete increment that deletes the rest."""
+    take(archive, source)
+    scan = queries.scan
+    monkeypatch.setattr(queries, "scan", lambda *given, **named: islice(scan(*given, **named), 3))
+    with pytest.raises(IntegrityError, match="gave 3 names"):
+        take(archive, source, incremental=True)
+    assert [backup.completed is not None for backup in archive.backups()] == [True, False]

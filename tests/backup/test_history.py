@@ -15,7 +15,7 @@ from causeway.backup.archive import Archive, Backup, BackupKind
 from causeway.backup.catalogue import Catalogue
 from causeway.backup.contents import load
 from causeway.backup.documents import Database, digest
-from causeway.backup.history import chain, find, replay
+from causeway.backup.history import Loss, chain, find, hold_still, replay
 from causeway.backup.openlog import OpenLog, encode_block
 from causeway.backup.records import Kind
 from causeway.backup.retention import prune
@@ -121,3 +121,32 @@ def test_a_backup_of_everything_does_not_hide_newer_ones_of_a_part(tmp_path: Pat
     assert found == [("b0", (), ("orders", "users")), ("b2", ("orders", "users"), ())]
     only = find(archive, times.text(at(0)))
     assert [(part.point.backup.id, part.without) for part in only] == [("b0", ())]
+
+
+@pytest.mark.parametrize("asked", [None, "s", times.text(at(21))])
+def test_tasks_are_refused_a_point_that_may_still_move(streamed: Archive, asked: str | None) -> None:
+    """Prevents: tasks of one restore find different watermarks, write a mixture, and each reports success."""
+    with pytest.raises(ConfigError, match="3 tasks restore, and"):
+        hold_still(streamed, asked, 3)
+    hold_still(streamed, times.text(at(20)), 3)
+    snapshots(streamed, None)
+    hold_still(streamed, "b0", 3)
+
+
+def test_a_damaged_stream_is_salvaged_up_to_its_damage(streamed: Archive, tmp_path: Path) -> None:
+    """Prevents: one bad byte near the end of a stream, and nothing of it can be restored at all."""
+    log = log_path(tmp_path / "open", "s", 1)
+    data = bytearray(log.read_bytes())
+    data[20] ^= 1
+    log.write_bytes(data)
+    with pytest.raises(IntegrityError, match="--salvage"):
+        find(streamed, times.text(at(10)))
+    (part,) = find(streamed, salvage=True)
+    losses: list[Loss] = []
+    with Catalogue() as catalogue:
+        load(catalogue, replay(streamed, part.point, salvage=losses))
+        assert (part.point.instant, len(catalogue)) == (at(10), 3)
+    assert losses == [Loss(str(log), 0)]
+    Path(streamed.storage.root / streamed.backups()[0].segments[0].path).unlink()  # type: ignore[attr-defined]
+    with pytest.raises(ConfigError, match="no backup"):
+        find(streamed, salvage=True)
