@@ -10,12 +10,15 @@ import json
 import struct
 import zlib
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import zstandard
 from google.cloud.firestore_v1.types import Document
+from google.cloud.firestore_v1.types.firestore import TargetChange
 from google.cloud.firestore_v1.types.write import DocumentDelete
+from google.protobuf.struct_pb2 import Struct
 
 
 def manifest(root: Path) -> list[dict[str, Any]]:
@@ -62,6 +65,34 @@ def state(root: Path, backup: str) -> dict[str, tuple[bytes, bytes]]:
             elif kind == 2:
                 del found[DocumentDelete.deserialize(payload).document.split("/documents/", 1)[1]]
     return found
+
+
+def stream_state(root: Path, backup: str) -> tuple[int, set[str]]:
+    """The latest watermark (seconds since 1970) that nothing takes back, and the documents' paths at it."""
+    found: list[tuple[int, bytes]] = []
+    for entry in manifest(root):
+        if entry["kind"] == "segment" and entry["body"]["backup"] == backup:
+            found += records((root / entry["body"]["path"]).read_bytes())
+    taken_back = []
+    for index, (kind, payload) in enumerate(found):
+        note = Struct.FromString(payload) if kind == 5 else Struct()
+        if "withdrawn after" in note.fields:
+            after = note.fields["withdrawn after"].string_value
+            taken_back.append((index, datetime.fromisoformat(after).timestamp() if after else 0.0))
+    pending: dict[str, bool] = {}
+    held: dict[str, bool] = {}
+    latest: tuple[int, set[str]] = (0, set())
+    for index, (kind, payload) in enumerate(found):
+        if kind == 1:
+            pending[Document.pb(Document.deserialize(payload[32:])).name.split("/documents/", 1)[1]] = True
+        elif kind == 2:
+            pending[DocumentDelete.deserialize(payload).document.split("/documents/", 1)[1]] = False
+        elif kind == 3:
+            held, pending = {**held, **pending}, {}
+            at = TargetChange.pb(TargetChange.deserialize(payload)).read_time.ToMicroseconds() / 1e6
+            if not any(index < place and at > after for place, after in taken_back):
+                latest = int(at), {path for path, there in held.items() if there}
+    return latest
 
 
 def varint(number: int) -> bytes:
@@ -146,3 +177,33 @@ def test_the_reader_reads_what_causeway_writes(archive: Any, source: Any) -> Non
         assert digest(document) == stored, path
         message = Document.pb(Document.deserialize(document))
         assert shapes.canonical(message, source.database.root) == live[path]
+
+
+def test_the_reader_leaves_out_watermarks_that_were_taken_back(tmp_path: Path) -> None:
+    """Prevents: a reader written from the format page offers a state that was shown to be wrong."""
+    from causeway.backup.archive import Archive
+    from causeway.backup.storage import LocalStorage
+    from causeway.backup.stream_block import Block
+    from causeway.backup.stream_log import StreamLog
+    from causeway.backup.stream_state import watermarks
+    from tests.backup.stream_model import DATABASE, Model, instant, name_of
+
+    archive, model = Archive.create(LocalStorage(tmp_path), DATABASE), Model()
+    log = StreamLog.open(archive, tmp_path / "open")
+    for number in range(3):
+        since = model.clock
+        model.put(name_of(number), number)
+        model.clock += 1_000_000
+        changed = {name: version for at, name, version in model.history if at > since}
+        log.commit(Block(instant(model.clock), b"", changed))
+        if number == 0:
+            first = instant(model.clock)
+        if number == 1:
+            log.withdraw(first)
+    assert log.backup is not None
+    backup = log.backup.id
+    log.withdraw(first)
+    log.finish()
+    assert watermarks(archive) == [first]
+    expected = {name_of(0).split("/documents/", 1)[1]}
+    assert stream_state(tmp_path, backup) == (int(first.timestamp()), expected)
