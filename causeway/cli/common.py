@@ -34,18 +34,25 @@ def print_json(facts: object) -> None:
     click.echo(json.dumps(facts, ensure_ascii=False, indent=2, default=str))
 
 
-def config_of(stack: str | None, config_file: Path | None = None, needs: Sequence[str] | None = None) -> Config:
+def config_of(
+    stack: str | None,
+    config_file: Path | None = None,
+    needs: Sequence[str] | None = None,
+    *,
+    anywhere: bool = False,
+) -> Config:
     """The config a command speaks about: a file, a stack by name, or the selected stack.
 
-    A file on its own must have the keys that `needs` names, a stack all that a stack must have.
+    A file on its own must have the keys that `needs` names, a stack all that a stack must have. `anywhere` takes a
+    position that the plan does not have.
     """
     from causeway.config import from_file, stack_file
 
     if config_file is not None and stack is not None:
         raise ConfigError("--stack and --config are both given", "they may disagree", "Give one of them.")
     if config_file is not None:
-        return from_file(config_file, needs=needs)
-    return from_file(stack_file(stack or selected_stack()))
+        return from_file(config_file, needs=needs, anywhere=anywhere)
+    return from_file(stack_file(stack or selected_stack()), anywhere=anywhere)
 
 
 def selected_stack() -> str:

@@ -58,7 +58,7 @@ def plan(stack: str | None, config_file: Path | None, as_json: bool, changes: bo
     from causeway.config import PLAN
     from causeway.report import plan_text
 
-    config = config_of(stack, config_file, needs=PLAN)
+    config = config_of(stack, config_file, needs=PLAN, anywhere=True)  # whoever looks for a position has a wrong one
     if as_json:
         print_json({"positions": plan_text.rows(config, changes_only=changes)})
     else:

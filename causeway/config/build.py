@@ -49,10 +49,10 @@ def build(values: Values, stack: str, path: Path, today: datetime.date, *, anywh
     plan = build_plan(matrix)
     hold = _hold(key, matrix)
     position, target = key("position", INFRASTRUCTURE), key("target", None)
+    accepted_positions = _accepted_positions(key("accept", []))
     if not anywhere:
-        _ = plan[position]  # raises where there is none
-    if target is not None and not anywhere:
-        plan.last_of(target)
+        _places_exist(plan, path, position, target, accepted_positions)
+        _caps_are_rungs(hold, matrix, path)
     return r.Config(
         stack=stack,
         project=values.get("gcp:project"),
@@ -75,7 +75,7 @@ def build(values: Values, stack: str, path: Path, today: datetime.date, *, anywh
         testers=tuple(key("testers", [])),
         freeze=tuple(_freeze(window, path) for window in key("freeze", [])),
         accepted_pairs=accepted,
-        accepted_positions=_accepted_positions(key("accept", []), plan),
+        accepted_positions=accepted_positions,
         go_back_anyway=key("go_back_anyway", False),
         notify={severity: tuple(channels) for severity, channels in key("notify", {}).items()},
         backup=_backup(key("backup", {}), _own_archive(values, stack)),
@@ -311,6 +311,36 @@ def _hold(key: _Keys, matrix: Matrix) -> Hold:
     return hold
 
 
+# --- where it stands ----------------------------------------------------------------------------------------------
+
+
+def _places_exist(
+    plan: Plan, path: Path, position: str, target: str | None, accepted: tuple[r.AcceptedPosition, ...]
+) -> None:
+    """Every place that config names is one of the plan's. Raises ConfigError with the key that names another."""
+    phases = {place.phase for place in plan}
+    named = [("causeway:position", position), *(("causeway:accept", entry.position) for entry in accepted)]
+    if target is not None and target not in phases:
+        named.append(("causeway:target", target))
+    for where, name in named:
+        try:
+            _ = plan[name]
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {where}: {error.fact}", error.consequence, error.remedy) from None
+
+
+def _caps_are_rungs(hold: Hold, matrix: Matrix, path: Path) -> None:
+    """A breaker is closed again rung by rung: traffic between two rungs is none that the plan knows."""
+    for name, cap in hold.caps.items():
+        rungs = matrix.services[name].ladder
+        if cap and cap not in rungs:
+            raise ConfigError(
+                f"{path}: causeway:hold: {name}@{cap} is no rung of the ladder of {name}",
+                "its users would stand where nothing is soaked and judged",
+                f"Write {' or '.join([name, *(f'{name}@{rung}' for rung in rungs[:-1])])}.",
+            )
+
+
 # --- how it is watched --------------------------------------------------------------------------------------------
 
 
@@ -443,15 +473,12 @@ def _accepted_pair(row: Values) -> r.AcceptedPair:
     )
 
 
-def _accepted_positions(rows: list[Values], plan: Plan) -> tuple[r.AcceptedPosition, ...]:
-    exceptions = tuple(
+def _accepted_positions(rows: list[Values]) -> tuple[r.AcceptedPosition, ...]:
+    return tuple(
         r.AcceptedPosition(row["position"], row["reason"], datetime.date.fromisoformat(row["expires"]))
         for row in rows
         if "position" in row
     )
-    for exception in exceptions:
-        _ = plan[exception.position]
-    return exceptions
 
 
 def _own_archive(values: Values, stack: str) -> str:

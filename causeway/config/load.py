@@ -89,6 +89,9 @@ def from_file(
             "there is nothing to read",
             "A stack file is a mapping with the key `config`, as Pulumi writes it.",
         )
+    if not anywhere:
+        _only_pulumi_s_keys(document)
+        _no_bare_times(document)
     return _finish(config, document, _stack_name(path), today, needs, anywhere=anywhere)
 
 
@@ -119,6 +122,46 @@ def _as_written(value: Any, key: object = None) -> Any:
     if key not in _INSTANTS and (time, hours + minutes) == ("00:00:00", "+0000"):
         return day
     return f"{day}T{time}{hours}:{minutes}"
+
+
+#: What YAML may take for a time if it stands without quotes; a day alone is read alike by everybody.
+_TIME = re.compile(r"\d{4}-\d\d?-\d\d?([Tt ].*)?")
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+
+
+def _no_bare_times(document: _Document) -> None:
+    """Seed and testers decide who is on the package: Pulumi and this must read the same text. Raises ConfigError."""
+    for key in ("causeway:seed", "causeway:testers"):
+        node = _at(document.root, ("config", key))
+        for word in node.value if isinstance(node, yaml.SequenceNode) else [node]:
+            if not isinstance(word, yaml.ScalarNode) or word.style in ("'", '"', "|", ">"):
+                continue
+            if _TIME.fullmatch(word.value) and not (_DAY.fullmatch(word.value) or _PRINTED.fullmatch(word.value)):
+                raise ConfigError(
+                    f"{document.path}:{word.start_mark.line + 1}: {key} has {word.value} without quotes",
+                    "Pulumi takes it for a time and writes it in another way, so that other users would be chosen",
+                    f'Write "{word.value}".',
+                )
+
+
+def _at(node: yaml.Node | None, keys: Sequence[str]) -> yaml.Node | None:
+    """The node under these keys of nested mappings."""
+    for key in keys:
+        pairs = node.value if isinstance(node, yaml.MappingNode) else []
+        node = next((value for name, value in pairs if name.value == key), None)
+    return node
+
+
+def _only_pulumi_s_keys(document: _Document) -> None:
+    """A key beside `config` that Pulumi does not know is one that was meant to stand inside. Raises ConfigError."""
+    known = _schema()["properties"]
+    for name in document.values:
+        if name not in known:
+            raise ConfigError(
+                f"{document.path}:{document.line([name])}: there is no key {name} beside `config`",
+                "it would be ignored in silence",
+                f"Move it under `config`, or remove it. Pulumi's own are {', '.join(known)}.",
+            )
 
 
 def _stack_name(path: Path) -> str:

@@ -32,10 +32,11 @@ def rows(config: Config, *, changes_only: bool = False) -> list[dict[str, Any]]:
 
 
 def render(config: Config) -> Table:
-    """A table for the terminal; the config's own position is marked."""
+    """A table for the terminal; the config's own position is marked, if the plan has it."""
     plan = config.plan
-    here = plan[config.position].index
-    table = Table(box=None, header_style="bold", pad_edge=False)
+    here = plan[config.position].index if config.position in plan else -1
+    title = None if here >= 0 else f"causeway:position is {config.position}, which this plan does not have"
+    table = Table(title=title, box=None, header_style="bold", pad_edge=False)
     for heading in ("", "position", "what happens"):
         table.add_column(heading)
     for position in plan:

@@ -216,3 +216,16 @@ def test_a_matrix_whose_flag_set_no_document_could_hold_is_refused(causeway: Any
     found = json.loads(out)
     assert code == 2
     assert "bytes" in found["fact"] and "such fit" in found["remedy"]
+
+
+def test_plan_lists_positions_to_whoever_looks_for_one(causeway: Any, tmp_path: Path) -> None:
+    """Prevents: the message about a wrong position says that `plan` lists them all, and `plan` fails with it too."""
+    (tmp_path / "cvplus.yaml").write_text((STACKS / "cvplus.yaml").read_text())
+    wrong = tmp_path / "Pulumi.local.yaml"
+    wrong.write_text(LOCAL.read_text().replace("position: infrastructure", "position: low/CVAnalyzer/60"))
+    code, out = causeway("plan", "--config", wrong, "--json")
+    assert code in (0, None)
+    assert "low/CVAnalyzer/50" in [row["name"] for row in json.loads(out)["positions"]]
+    _, said = causeway("plan", "--config", wrong)
+    assert "which this plan does not have" in said
+    assert causeway("check", "--config", wrong)[0] == 2

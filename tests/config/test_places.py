@@ -1,0 +1,69 @@
+"""Where config says a stack stands, and what it may hold: named by key, checked unless a way back is looked for."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+
+import pytest
+
+from causeway.config import from_file, from_values
+from causeway.errors import ConfigError
+
+TODAY = datetime.date(2026, 1, 1)
+SHAPE = Path(__file__).parents[1] / "data" / "config" / "shape.yaml"
+
+
+def edited(tmp_path: Path, old: str, new: str) -> Path:
+    text = SHAPE.read_text()
+    assert old in text
+    path = tmp_path / "Pulumi.test.yaml"
+    path.write_text(text.replace(old, new, 1))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("position: low/CVAnalyzer/25", "position: low/CVAnalyzer/60", "test.yaml: causeway:position: there is no"),
+        ("target: low", "target: lo", "test.yaml: causeway:target: there is no position lo"),
+        (
+            "accept: []",
+            "accept: [{position: low/X/1, reason: r, expires: 2027-01-01}]",
+            "test.yaml: causeway:accept: there is no position low/X/1",
+        ),
+        ("hold: []", "hold: [CVAnalyzer@60]", "CVAnalyzer@60 is no rung.*CVAnalyzer@50 or CVAnalyzer@75"),
+    ],
+)
+def test_a_place_that_is_none_is_named_by_its_key_and_bars_no_way_back(
+    tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    """Prevents: "there is no position" without a word of where it is written; a rollback refused for an old exception;
+    a cap between two rungs that `check` lets through and every update refuses."""
+    path = edited(tmp_path, old, new)
+    with pytest.raises(ConfigError, match=f"(?s){said}"):
+        from_file(path, today=TODAY)
+    assert from_file(path, today=TODAY, anywhere=True).matrix == from_file(SHAPE, today=TODAY).matrix
+
+
+def test_a_key_beside_config_is_not_ignored(tmp_path: Path) -> None:
+    """Prevents: a key that slipped out of `config` by its indentation is ignored in silence."""
+    with pytest.raises(ConfigError, match=r"test.yaml:2: there is no key causeway:freeze beside `config`"):
+        from_file(edited(tmp_path, "config:\n", "causeway:freeze: []\nconfig:\n"), today=TODAY)
+
+
+def test_the_seed_is_one_text_for_pulumi_and_for_this(tmp_path: Path) -> None:
+    """Prevents: `cohort` and the monitor choose other users than the program, to whom Pulumi prints a seed that looks
+    like a time in another way."""
+    for bare in ("2025-8-1", "2025-08-01T10:00:00Z", "2025-08-01 10:00:00"):
+        with pytest.raises(ConfigError, match=r"test.yaml:8: causeway:seed has .* without quotes"):
+            from_file(edited(tmp_path, "seed: cvplus-2025", f"seed: {bare}"), today=TODAY)
+    with pytest.raises(ConfigError, match=r"causeway:testers has 2025-8-1 without quotes"):
+        from_file(edited(tmp_path, "[qa@example.org]", "[2025-8-1]"), today=TODAY)
+    quoted = edited(tmp_path, "seed: cvplus-2025", 'seed: "2025-08-01T10:00:00Z"')
+    assert from_file(quoted, today=TODAY).seed == "2025-08-01T10:00:00Z"
+    day = from_file(edited(tmp_path, "seed: cvplus-2025", "seed: 2025-08-01"), today=TODAY)
+    import yaml
+
+    values = yaml.safe_load(SHAPE.read_text())["config"] | {"causeway:seed": "2025-08-01 00:00:00 +0000 UTC"}
+    assert from_values(values, "test", folder=tmp_path, today=TODAY).seed == day.seed == "2025-08-01"
