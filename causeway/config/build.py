@@ -115,7 +115,7 @@ class _Keys:
 
 def _matrix(
     key: _Keys,
-    files: list[tuple[str, str, Pair, Evidence]],
+    files: list[tuple[str, str, Kind | None, Pair, Evidence]],
     accepted: tuple[r.AcceptedPair, ...],
     today: datetime.date,
 ) -> Matrix:
@@ -128,16 +128,20 @@ def _matrix(
     for name in (*traffic, *(entry["service"] for entry in key("acknowledge", []))):
         if name not in services:
             raise key.unknown(name, "causeway:traffic or causeway:acknowledge", services)
-    extra: dict[tuple[str, str], dict[Pair, Evidence]] = {}
-    for consumer, provider, pair, evidence in files:
-        extra.setdefault((consumer, provider), {})[pair] = evidence
+    kinds = _kinds(raw.get("interactions", ()))
+    extra: dict[_Joint, dict[Pair, Evidence]] = {}
+    for consumer, provider, kind, pair, evidence in files:
+        extra.setdefault(_joint(consumer, provider, kind, kinds), {})[pair] = evidence
+    exceptions: dict[_Joint, list[r.AcceptedPair]] = {}
+    for each in accepted:
+        exceptions.setdefault(_joint(each.consumer, each.provider, each.kind, kinds), []).append(each)
     interactions = []
     for row in raw.get("interactions", ()):
         for end in (row["consumer"], row["provider"]):
             if end not in known:
                 raise key.unknown(end, f"interaction {row['consumer']} -> {row['provider']}", known)
-        interactions.append(_interaction(row, extra, key("code", {}), accepted, today))
-    _check_accepted(accepted, interactions, key)
+        interactions.append(_interaction(row, extra, key("code", {}), exceptions, today))
+    _check_accepted(exceptions, interactions, key)
     return Matrix(
         services=services,
         phases=_phases(key, services),
@@ -213,27 +217,46 @@ def _phases(key: _Keys, services: Mapping[str, Service]) -> tuple[Phase, ...]:
     return phases
 
 
+#: One interaction: consumer, provider and kind.
+_Joint = tuple[str, str, Kind]
+
+
+def _kinds(rows: Iterable[Values]) -> Mapping[tuple[str, str], set[Kind]]:
+    """What joins two services."""
+    found: dict[tuple[str, str], set[Kind]] = {}
+    for row in rows:
+        found.setdefault((row["consumer"], row["provider"]), set()).add(Kind(row.get("kind", "call")))
+    return found
+
+
+def _joint(consumer: str, provider: str, kind: Kind | None, kinds: Mapping[tuple[str, str], set[Kind]]) -> _Joint:
+    """Which interaction is meant. Where a call and state join two services and no kind is said, the call.
+
+    What shows that calls are understood says nothing about what the two read of each other's state.
+    """
+    only_state = kinds.get((consumer, provider)) == {Kind.STATE}
+    return consumer, provider, kind or (Kind.STATE if only_state else Kind.CALL)
+
+
 def _interaction(
     row: Values,
-    extra: Mapping[tuple[str, str], Mapping[Pair, Evidence]],
+    extra: Mapping[_Joint, Mapping[Pair, Evidence]],
     code: Mapping[str, str],
-    accepted: tuple[r.AcceptedPair, ...],
+    accepted: Mapping[_Joint, Iterable[r.AcceptedPair]],
     today: datetime.date,
 ) -> Interaction:
-    consumer, provider = row["consumer"], row["provider"]
-    evidence = dict(extra.get((consumer, provider), {}))
+    joint = consumer, provider, kind = row["consumer"], row["provider"], Kind(row.get("kind", "call"))
+    evidence = dict(extra.get(joint, {}))
     evidence |= {Pair.parse(pair): _evidence(entry) for pair, entry in row.get("evidence", {}).items()}
     evidence = {pair: replace(entry, stale=_stale(entry, code, today)) for pair, entry in evidence.items()}
-    for exception in accepted:
+    for exception in accepted.get(joint, ()):
         present = evidence.get(exception.pair)
-        if (exception.consumer, exception.provider) == (consumer, provider) and (
-            present is None or (present.status is Status.VERIFIED and present.stale)
-        ):
+        if present is None or (present.status is Status.VERIFIED and present.stale):
             evidence[exception.pair] = _accepted(exception, today)
     return Interaction(
         consumer=consumer,
         provider=provider,
-        kind=Kind(row.get("kind", "call")),
+        kind=kind,
         routing=Routing(row.get("routing", "request")),
         scope=Scope(row.get("scope", "shared")),
         evidence=evidence,
@@ -267,14 +290,16 @@ def _stale(evidence: Evidence, code: Mapping[str, str], today: datetime.date) ->
     return None
 
 
-def _evidence_files(key: _Keys) -> list[tuple[str, str, Pair, Evidence]]:
+def _evidence_files(key: _Keys) -> list[tuple[str, str, Kind | None, Pair, Evidence]]:
     """Evidence that `causeway evidence` has written: later files win, config's own entries win over all."""
     found = []
     for name in key("evidence", []):
         path = key.path.parent / name
         try:
             rows = json.loads(path.read_text(encoding="utf-8"))["evidence"]
-            found += [(row["consumer"], row["provider"], Pair.parse(row["pair"]), _evidence(row)) for row in rows]
+            found += [
+                (row["consumer"], row["provider"], _kind(row), Pair.parse(row["pair"]), _evidence(row)) for row in rows
+            ]
         except OSError as error:
             raise ConfigError(
                 f"{key.path}: evidence file {path} cannot be read: {error.strerror}",
@@ -288,12 +313,16 @@ def _evidence_files(key: _Keys) -> list[tuple[str, str, Pair, Evidence]]:
     return found
 
 
-def _check_accepted(accepted: tuple[r.AcceptedPair, ...], interactions: list[Interaction], key: _Keys) -> None:
-    known = {(interaction.consumer, interaction.provider) for interaction in interactions}
-    for exception in accepted:
-        if (exception.consumer, exception.provider) not in known:
+def _kind(row: Values) -> Kind | None:
+    return Kind(row["kind"]) if "kind" in row else None
+
+
+def _check_accepted(accepted: Iterable[_Joint], interactions: list[Interaction], key: _Keys) -> None:
+    known = {(interaction.consumer, interaction.provider, interaction.kind) for interaction in interactions}
+    for consumer, provider, kind in accepted:
+        if (consumer, provider, kind) not in known:
             raise ConfigError(
-                f"{key.path}: causeway:accept names {exception.consumer} -> {exception.provider}, "
+                f"{key.path}: causeway:accept names {consumer} -> {provider} ({kind}), "
                 "which is no interaction of causeway:matrix",
                 "nothing would be accepted by it",
                 "Correct the names, or remove the entry.",
@@ -470,6 +499,7 @@ def _accepted_pair(row: Values) -> r.AcceptedPair:
         Pair.parse(row["pair"]),
         row["reason"],
         datetime.date.fromisoformat(row["expires"]),
+        _kind(row),
     )
 
 

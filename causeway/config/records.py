@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from causeway.model.guardrails import Guardrails
 from causeway.model.hold import Hold
-from causeway.model.matrix import Matrix, Pair
+from causeway.model.matrix import Kind, Matrix, Pair
 from causeway.model.observation import BaselineRules, Metrics, ProbeSpec, Resource, Soak
 from causeway.model.plan import Plan
 
@@ -32,13 +32,14 @@ class Freeze:
 
 @dataclass(frozen=True, slots=True)
 class AcceptedPair:
-    """An unknown pair that an operator accepts by name until it expires."""
+    """An unknown pair that an operator accepts by name until it expires. `kind` None: not said."""
 
     consumer: str
     provider: str
     pair: Pair
     reason: str
     expires: datetime.date
+    kind: Kind | None = None
 
 
 @dataclass(frozen=True, slots=True)

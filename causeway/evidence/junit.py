@@ -1,7 +1,8 @@
 """Contract tests' JUnit XML as evidence.
 
 A test says which pair of versions it is about by a property, its own or of a suite around it:
-`<property name="causeway.pair" value="Consumer@package->Provider@legacy"/>`. The format has no standard; this reads
+`<property name="causeway.pair" value="Consumer@package->Provider@legacy"/>`, with ` (state)` behind it where a call and
+state join the two. The format has no standard; this reads
 what Surefire, pytest, Jest, Mocha and GoogleTest write: nested `testsuite`, `testcase`, `failure`, `skipped`.
 """
 
@@ -18,16 +19,18 @@ from xml.parsers import expat
 
 from causeway.errors import ConfigError
 from causeway.evidence.record import Entry, Found, Open, name_of, read_input
-from causeway.model.matrix import Evidence, Pair, Status, Version
+from causeway.model.matrix import Evidence, Kind, Pair, Status, Version
 
 PROPERTY = "causeway.pair"
-_PAIR = re.compile(r"^\s*(?P<c>[^@\s]+)@(?P<cv>legacy|package)\s*->\s*(?P<p>[^@\s]+)@(?P<pv>legacy|package)\s*$")
+_PAIR = re.compile(
+    r"^\s*(?P<c>[^@\s]+)@(?P<cv>legacy|package)\s*->\s*(?P<p>[^@\s]+)@(?P<pv>legacy|package)\s*(\((?P<kind>call|state)\)\s*)?$"
+)
 _NODES = {"testsuites", "testsuite", "testcase"}
 _FAILED = {"failure", "error", "rerunFailure", "rerunError"}
 _UNSURE = {"skipped", "flakyFailure", "flakyError"}
 _NOT_RUN = {"notrun", "disabled", "skipped", "suppressed", "ignored"}
 
-Key = tuple[str, str, Pair]
+Key = tuple[str, str, Pair, Kind | None]
 
 
 class Result(IntEnum):
@@ -59,13 +62,15 @@ def read(paths: Iterable[Path], about: Mapping[str, str], today: date) -> Found:
             for key in test.pairs:
                 found.setdefault(key, []).append(test)
     entries, unknown = [], []
-    for (consumer, provider, pair), of_pair in sorted(found.items(), key=lambda item: name_of(*item[0])):
+    for (consumer, provider, pair, kind), of_pair in sorted(
+        found.items(), key=lambda item: (name_of(*item[0][:3]), item[0][3] or "")
+    ):
         worst = max(of_pair, key=lambda test: test.result)
         if worst.result is Result.UNSURE:
             unknown.append(Open(name_of(consumer, provider, pair), f"{worst.name} was skipped or passed only in part"))
             continue
         code = {name: about[name] for name in (consumer, provider) if name in about}
-        entries.append(Entry(consumer, provider, pair, _evidence(of_pair, worst, code, today)))
+        entries.append(Entry(consumer, provider, pair, _evidence(of_pair, worst, code, today), kind))
     if not found:
         unknown.append(Open("every pair", f"no test says in the property {PROPERTY} which one it is about"))
     return Found(tuple(entries), tuple(unknown))
@@ -145,7 +150,8 @@ def _key(value: str, where: str) -> Key:
             "its tests would count for nothing",
             "Write Consumer@package->Provider@legacy.",
         )
-    return found["c"], found["p"], Pair(Version(found["cv"]), Version(found["pv"]))
+    pair = Pair(Version(found["cv"]), Version(found["pv"]))
+    return found["c"], found["p"], pair, Kind(found["kind"]) if found["kind"] else None
 
 
 def _name(case: ElementTree.Element) -> str:

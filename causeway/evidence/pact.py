@@ -17,7 +17,7 @@ from typing import Any
 
 from causeway.errors import ConfigError
 from causeway.evidence.record import Entry, Found, Open, name_of, read_input, versions
-from causeway.model.matrix import MIXED, Evidence, Pair, Status, Version
+from causeway.model.matrix import MIXED, Evidence, Kind, Pair, Status, Version
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def read(paths: Iterable[Path], names: Names, today: date) -> Found:
                 unknown.append(Open(name_of(*ends, pair), verdict))
                 continue
             about = dict(_about(pair, consumer, provider, names))
-            entries.append(Entry(*ends, pair, Evidence(*verdict, today, about=about)))
+            entries.append(Entry(*ends, pair, Evidence(*verdict, today, about=about), Kind.CALL))
     if not entries and not unknown:
         unknown.append(Open("every pair", "none of the versions in it is named by --legacy or --package"))
     return Found(tuple(entries), tuple(unknown))

@@ -84,7 +84,11 @@ def evidence(checked: Checked, matrix: Matrix, about: Mapping[str, str], today: 
                 continue  # a dependency has no package that could ask
             entries.append(
                 Entry(
-                    interaction.consumer, proof.service, proof.direction.pair, _evidence(proof, checked, about, today)
+                    interaction.consumer,
+                    proof.service,
+                    proof.direction.pair,
+                    _evidence(proof, checked, about, today),
+                    Kind.CALL,
                 )
             )
     return Found(tuple(entries), tuple(unknown))

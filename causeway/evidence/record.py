@@ -9,20 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from causeway.errors import CausewayError, ConfigError, Exit
-from causeway.model.matrix import Evidence, Matrix, Pair, Status
+from causeway.model.matrix import Evidence, Kind, Matrix, Pair, Status
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Evidence about one pair of versions of one interaction."""
+    """Evidence about one pair of versions of one interaction. `kind` None: whichever one joins the two."""
 
     consumer: str
     provider: str
     pair: Pair
     evidence: Evidence
+    kind: Kind | None = None
 
     def __str__(self) -> str:
-        return name_of(self.consumer, self.provider, self.pair)
+        return name_of(self.consumer, self.provider, self.pair) + (" (state)" if self.kind is Kind.STATE else "")
 
     def as_dict(self) -> dict[str, object]:
         """One row of an evidence file. Keys that say nothing are left out."""
@@ -35,6 +36,7 @@ class Entry:
         return {
             "consumer": self.consumer,
             "provider": self.provider,
+            **({"kind": str(self.kind)} if self.kind else {}),
             "pair": str(self.pair),
             str(found.status): found.source,
             **{key: value for key, value in optional.items() if value},
@@ -106,11 +108,11 @@ def read_input(path: Path) -> bytes:
 
 def check_names(found: Found, matrix: Matrix) -> None:
     """Raises ConfigError where evidence is about an interaction that the matrix does not have."""
-    known = {(interaction.consumer, interaction.provider) for interaction in matrix.interactions}
+    known = {(i.consumer, i.provider, kind) for i in matrix.interactions for kind in (i.kind, None)}
     for entry in found.entries:
-        if (entry.consumer, entry.provider) not in known:
+        if (entry.consumer, entry.provider, entry.kind) not in known:
             raise ConfigError(
-                f"{entry} is no interaction of causeway:matrix",
+                f"{entry}{' (call)' if entry.kind is Kind.CALL else ''} is no interaction of causeway:matrix",
                 "its evidence would count for nothing",
                 "Correct the name where the test says it, or add the interaction.",
             )

@@ -11,7 +11,7 @@ import pytest
 from causeway.config import from_file, from_values
 from causeway.errors import ConfigError
 from causeway.model.certificate import Safety, certify
-from causeway.model.matrix import MIXED, P_L, P_P, Traffic
+from causeway.model.matrix import MIXED, P_L, P_P, Kind, Traffic
 from causeway.model.observation import HttpProbe, ParityProbe, Scrape
 
 TODAY = datetime.date(2026, 1, 1)
@@ -277,3 +277,48 @@ def test_mistakes_that_used_to_pass_or_to_puzzle(tmp_path: Path, old: str, new: 
 def test_a_rung_is_a_whole_number_however_it_is_written(tmp_path: Path) -> None:
     config = load(tmp_path, GOOD.replace("ladder: [50, 100]", "ladder: [50.0, 100]", 1))
     assert "low/A/50" in config.plan
+
+
+_CALL_AND_STATE = """\
+    interactions:
+      - {consumer: A, provider: B}
+      - {consumer: A, provider: B, kind: state}
+"""
+
+
+def _of_two_kinds(tmp_path: Path, key: str) -> dict[Kind, bool]:
+    """Whether package -> legacy is verified by what `key` says, of the call and of the state that join A and B."""
+    head, _, tail = GOOD.partition("    interactions:\n")
+    text = head + _CALL_AND_STATE + tail[tail.index("  causeway:guardrails") :]
+    config = load(tmp_path, text.replace("causeway:seed: s\n", f"causeway:seed: s\n  {key}\n"))
+    return {each.kind: each.verified(P_L) for each in config.matrix.interactions}
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        (None, {Kind.CALL: True, Kind.STATE: False}),
+        ("call", {Kind.CALL: True, Kind.STATE: False}),
+        ("state", {Kind.CALL: False, Kind.STATE: True}),
+    ],
+)
+def test_evidence_of_a_call_says_nothing_about_state(
+    tmp_path: Path, kind: str | None, expected: dict[Kind, bool]
+) -> None:
+    """Prevents: a proof about calls, or an acceptance of one, certifies the state that joins the same two services."""
+    pair = {"consumer": "A", "provider": "B", "pair": "package->legacy"} | ({"kind": kind} if kind else {})
+    (tmp_path / "e.json").write_text(json.dumps({"evidence": [pair | {"verified": "interface check"}]}))
+    accept = json.dumps([pair | {"reason": "no time", "expires": "2026-01-31"}])
+    assert _of_two_kinds(tmp_path, "causeway:evidence: [e.json]") == expected
+    assert _of_two_kinds(tmp_path, f"causeway:accept: {accept}") == expected
+
+
+def test_what_is_said_of_a_call_alone_leaves_lone_state_unknown(tmp_path: Path) -> None:
+    """Prevents: `kind: call` is taken for whatever there is; without a kind the only interaction is meant."""
+    text = GOOD.replace("provider: B\n", "provider: B\n        kind: state\n").replace("{verified: tests, ", "{stale: ")
+    text = text.replace("          package->legacy: {stale: expires: 2026-02-01, about: {A: v2}}\n", "          {}\n")
+    row = {"consumer": "A", "provider": "B", "pair": "package->legacy", "verified": "t"}
+    for kind, verified in (({}, True), ({"kind": "call"}, False)):
+        (tmp_path / "e.json").write_text(json.dumps({"evidence": [row | kind]}))
+        with_file = text.replace("causeway:seed: s\n", "causeway:seed: s\n  causeway:evidence: [e.json]\n")
+        assert load(tmp_path, with_file).matrix.interactions[0].verified(P_L) is verified

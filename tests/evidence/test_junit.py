@@ -105,6 +105,18 @@ def test_how_a_suite_counts(tmp_path: Path, body: str, expected: str) -> None:
     }
 
 
+def test_a_test_may_say_that_it_is_about_state(tmp_path: Path) -> None:
+    """Prevents: contract tests of calls certify the state of the same two services."""
+    both = PROPERTY.replace("@legacy", "@legacy (state)"), PROPERTY
+    found = of(
+        tmp_path, "".join(("<testsuites>", *(f"<testsuite>{p}<testcase/></testsuite>" for p in both), "</testsuites>"))
+    )
+    assert [(str(entry), entry.as_dict().get("kind")) for entry in found.entries] == [
+        (PAIR, None),
+        (f"{PAIR} (state)", "state"),
+    ]
+
+
 def test_evidence_is_about_the_code_that_was_told(tmp_path: Path) -> None:
     found = of(tmp_path, f"<testsuite>{PROPERTY}<testcase/></testsuite>")
     assert found.entries[0].as_dict()["about"] == {"Consumer": "1.2.0"}

@@ -39,6 +39,7 @@ def test_a_package_that_stands_for_legacy_serves_legacy_consumers() -> None:
     assert found.entries[0].as_dict() == {
         "consumer": "Front",
         "provider": "Back",
+        "kind": "call",
         "pair": "legacy->package",
         "verified": "interface check, tsc 5.9.3",
         "date": "2025-09-01",

@@ -89,7 +89,7 @@ def test_evidence_in_words(evidence: Evidence | None, words: str | None) -> None
 @pytest.mark.parametrize("kind", Kind)
 @pytest.mark.parametrize("routing", Routing)
 def test_two_dependencies_never_meet_in_another_version(kind: Kind, routing: Routing) -> None:
-    """Prevents: a pair exposed behind the plan's end, at which `check` fell over, and which no evidence could unblock."""
+    """Prevents: a pair exposed behind the plan's end, at which `check` fell over."""
     matrix = Matrix(
         {"A": Service("A")}, (Phase("low", ("A",)),), ("X", "Y"), (Interaction("X", "Y", kind, routing=routing),)
     )
