@@ -56,7 +56,7 @@ class BackupBucket(pulumi.ComponentResource):
             lifecycle_rules=_lifecycle(args),
             force_destroy=False,
             deletion_policy=args.deletion_policy,
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions(parent=self, protect=True),
         )
         for role, members in (
             ("objectUser", args.writers),

@@ -60,7 +60,7 @@ class FlagSet(pulumi.ComponentResource):
             document_id=args.document_id,
             fields=fields_json(args.definition, args.position),
             deletion_policy=args.deletion_policy,
-            opts=pulumi.ResourceOptions(parent=self, hooks=guarded_by(args.legal_move)),
+            opts=pulumi.ResourceOptions(parent=self, hooks=guarded_by(args.legal_move), protect=True),
         )
         # From what was written, never from what was asked for: an output of the latter runs ahead of a failed write.
         position = self.document.fields.apply(lambda fields: read_fields(fields)[1])

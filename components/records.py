@@ -72,7 +72,7 @@ class Records(pulumi.ComponentResource):
             delete_protection_state="DELETE_PROTECTION_ENABLED",
             point_in_time_recovery_enablement="POINT_IN_TIME_RECOVERY_ENABLED",
             deletion_policy=args.deletion_policy,
-            opts=child,
+            opts=pulumi.ResourceOptions(parent=self, protect=True),
         )
         firestore.Database(
             f"{name}-scratch",

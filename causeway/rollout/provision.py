@@ -60,7 +60,7 @@ def provision(config: Config) -> None:
             kms_key=config.cloud.kms_key,
             writers={who: identities.member(who) for who in ("stream", "backup")},
             appenders={"verify": identities.member("verify")},
-            readers={"restore": identities.member("restore")},
+            readers={who: identities.member(who) for who in ("restore", "runner", "monitor")},
         ),
     )
     runs = schedule(config.stack, {priority.name: priority.every for priority in config.backup.priorities})

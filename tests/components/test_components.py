@@ -136,7 +136,21 @@ def test_no_identity_holds_a_basic_role_and_firestore_roles_name_one_database(cl
         for grant in grants
         if grant["role"] == "roles/datastore.user" and "(default)" in grant["condition"]["expression"]
     }
-    assert writers == {"serviceAccount:causeway-restore@demo.iam.gserviceaccount.com"}
+    own = {"restore": "the data", "stream": "its sentinel and heartbeat"}
+    assert writers == {f"serviceAccount:causeway-{who}@demo.iam.gserviceaccount.com" for who in own}
+
+
+def test_whoever_looks_at_data_may_read_it(cloud) -> None:
+    """Prevents: data integrity probes and kept states are refused in the cloud, so that nothing ever advances."""
+    cloud.provision(lambda: Identities("identities", IDENTITIES))
+    reading = {
+        resource.inputs["member"].split(":causeway-")[1].split("@")[0]
+        for resource in cloud.of("IAMMember")
+        if resource.typ.startswith("gcp:projects/")
+        and resource.inputs["role"].startswith("roles/datastore.")
+        and "(default)" in resource.inputs["condition"]["expression"]
+    }
+    assert reading == {"monitor", "runner", "stream", "backup", "restore"}
 
 
 def test_secrets_of_channels_are_secret_and_severities_find_their_channels(cloud) -> None:

@@ -42,6 +42,14 @@ def refused(stack: Small, **variables: str) -> list[str]:
     return [words(done) for done in tried]
 
 
+def test_destroy_is_refused_before_anything_is_gone(halfway: Small) -> None:
+    """Prevents: the protected database stops it at last, when flag set, monitor and alerts are deleted already."""
+    before = halfway.digest()
+    done = halfway.pulumi("destroy", "--yes")
+    assert done.returncode != 0 and "protect" in words(done), words(done)
+    assert halfway.digest() == before
+
+
 ILLEGAL = {
     "a jump ahead": (
         "causeway:position",
