@@ -121,13 +121,24 @@ def _agreed(
     for wait in range(_WAITS):
         for backup in archive.backups():
             if backup.id == task.backup:
-                return backup
+                return _not_given_up(backup)
         if task.index == 0:
             return archive.begin(_new(archive, connection, request, task, queries.server_time(connection)))
         sleep(min(5.0, 0.1 * 1.2**wait))
     raise Unreachable(
         f"task 0 has not begun backup {task.backup}", "there is no range to read yet", "look at the log of task 0"
     )
+
+
+def _not_given_up(backup: Backup) -> Backup:
+    """A task that is tried again must not complete what was refused: it would report what nobody can restore."""
+    if backup.pruned:
+        raise IntegrityError(
+            f"backup {backup.id} was given up: the service's count disagreed with it",
+            "it is not the state of one moment, so no task goes on with it",
+            "run the job again: a new execution begins a new backup",
+        )
+    return backup
 
 
 def _new(archive: Archive, connection: Connection, request: Request, task: Task, now: datetime) -> Backup:

@@ -23,11 +23,12 @@ from causeway.backup.history import Point, find
 from causeway.backup.records import Kind
 from causeway.backup.retention import Rule, prune, to_keep
 from causeway.backup.segments import SegmentWriter
+from causeway.backup.snapshot import Request, Task, snapshot
 from causeway.backup.storage import LocalStorage
 from causeway.backup.verify import check_integrity
 from causeway.errors import IntegrityError, Unreachable
 from tests.backup import shapes
-from tests.backup.helpers import Connect, contents, restore, take
+from tests.backup.helpers import Connect, contents, no_sleep, restore, take
 
 ROUNDS = [pytest.param(3, id="sample"), pytest.param(100, id="soak", marks=pytest.mark.soak)]
 NOW = datetime(2025, 9, 1, tzinfo=UTC)
@@ -229,6 +230,19 @@ def test_a_snapshot_that_was_refused_is_not_resumed(
             take(archive, source)
     take(archive, source)
     assert [backup.completed is not None for backup in archive.backups()] == [False, True]
+
+
+def test_a_task_tried_again_does_not_complete_what_was_given_up(
+    archive: Archive, source: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prevents: the platform tries the refused task again, and it reports a complete backup nobody can restore."""
+    task = Task(0, 1, "run-1")
+    with monkeypatch.context() as wrong:
+        wrong.setattr(queries, "count", lambda *_: 3)
+        with pytest.raises(IntegrityError, match="counts 3"):
+            snapshot(archive, source, Request(), task=task, sleep=no_sleep)
+    with pytest.raises(IntegrityError, match="was given up"):
+        snapshot(archive, source, Request(), task=task, sleep=no_sleep)
 
 
 def test_names_that_never_came_are_not_taken_for_deletions(
