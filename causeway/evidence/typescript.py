@@ -28,6 +28,7 @@ _ERROR = re.compile(r"^(?P<file>[^\s(][^(]*)\((?P<line>\d+),\d+\): error TS(?P<c
 _DOES_NOT_FIT = {2322, 2375, 2559, 2719, 2739, 2740, 2741}
 _MEMBER = re.compile(r"(?:Types of property|The types of|The types returned by) '([^']*)'")
 _UNUSED_EXPECTATION = 2578
+_SUPPRESSION = re.compile(r"@ts-(?:nocheck|ignore|expect-error)\b")
 _LONGEST = 300
 #: Copies of the views a side. The compiler takes what comes three times through one declaration for endless and equal;
 #: a prime number of copies, so that no repeating nesting (a method of a list of a promise, …) meets one of them sooner.
@@ -78,7 +79,8 @@ def check(folder: Path, services: Iterable[str], compile_: Compiler) -> Checked:
     with TemporaryDirectory(prefix="causeway-evidence-") as work:
         checks = generate(surfaces, folder.resolve(), Path(work).resolve())
         compiler, output = compile_(Path(work).resolve())
-    proofs = judge(checks, output, folder.resolve())
+        hidden = suppressed(output, Path(work).resolve())
+    proofs = judge(checks, output, folder.resolve(), hidden)
     return Checked((*missing, *proofs), compiler, tuple(unseen(surfaces)))
 
 
@@ -148,6 +150,8 @@ def _tsconfig(folder: Path, checks: list[str]) -> Mapping[str, object]:
         "composite": False,
         "incremental": False,
         "noUnusedLocals": False,
+        "skipLibCheck": False,  # in a .d.ts that is not checked, a type that cannot be found is a silent `any`
+        "listFiles": True,
         "typeRoots": [str(root) for root in roots if root.is_dir()],
     }
     plain = {"target": "es2022", "module": "esnext", "moduleResolution": "bundler", "types": []}
@@ -159,26 +163,39 @@ def _tsconfig(folder: Path, checks: list[str]) -> Mapping[str, object]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Complaint:
+class Complaint:
+    """Something the compiler said, or would have."""
+
     file: str
     line: int
     code: int
     text: tuple[str, ...]
 
 
-def judge(checks: Sequence[CheckFile], output: str, folder: Path) -> list[Proof]:
+def suppressed(output: str, work: Path) -> Complaint | None:
+    """The first comment that keeps the compiler silent, in the files it listed; not in packages that npm installed."""
+    for path in (Path(line.strip()) for line in output.splitlines() if line.strip().endswith((".ts", ".tsx"))):
+        if not path.is_file() or work in path.parents or "node_modules" in path.parts:
+            continue
+        for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
+            if found := _SUPPRESSION.search(line):
+                return Complaint(str(path), number, 0, (f"{found[0]} hides what the compiler would say",))
+    return None
+
+
+def judge(checks: Sequence[CheckFile], output: str, folder: Path, hidden: Complaint | None = None) -> list[Proof]:
     """What the compiler's output says of each check.
 
     A complaint about anything but the check files (the code under check, an import, the settings) may have turned
-    types into `any` anywhere, and leaves everything open.
+    types into `any` anywhere, and leaves everything open; so does one that a comment hides.
     """
     complaints = list(_complaints(output))
     mine = {check.name for check in checks}
-    stray = next((each for each in complaints if each.file not in mine), None)
+    stray = next((each for each in complaints if each.file not in mine), hidden)
     return [_verdict(check, stray, [c for c in complaints if c.file == check.name], folder) for check in checks]
 
 
-def _verdict(check: CheckFile, stray: _Complaint | None, complaints: list[_Complaint], folder: Path) -> Proof:
+def _verdict(check: CheckFile, stray: Complaint | None, complaints: list[Complaint], folder: Path) -> Proof:
     def proof(outcome: Outcome, why: str = "") -> Proof:
         return Proof(check.service, check.direction, outcome, why)
 
@@ -200,7 +217,7 @@ def _verdict(check: CheckFile, stray: _Complaint | None, complaints: list[_Compl
     return proof(Outcome.BROKEN, f"TS{complaints[0].code}: {_line(complaints[0], folder)}")
 
 
-def _complaints(output: str) -> Iterator[_Complaint]:
+def _complaints(output: str) -> Iterator[Complaint]:
     """The errors of `tsc --pretty false`; what is indented belongs to the one above it."""
     current: list[str] = []
     head: tuple[str, int, int] | None = None
@@ -209,7 +226,7 @@ def _complaints(output: str) -> Iterator[_Complaint]:
             current.append(line.strip())
             continue
         if head is not None:
-            yield _Complaint(*head, tuple(current))
+            yield Complaint(*head, tuple(current))
         found = _ERROR.match(line)
         bare = re.match(r"^error TS(\d+): (.*)$", line)
         if found is not None:
@@ -219,10 +236,10 @@ def _complaints(output: str) -> Iterator[_Complaint]:
         else:
             head = None
     if head is not None:
-        yield _Complaint(*head, tuple(current))
+        yield Complaint(*head, tuple(current))
 
 
-def _line(complaint: _Complaint, folder: Path) -> str:
+def _line(complaint: Complaint, folder: Path) -> str:
     """The member, then what does not fit about it: the path of a nested complaint, and its end."""
     members = [
         name for text in complaint.text for name in re.findall(r"(?:Types of property|The types of) '([^']*)'", text)

@@ -79,6 +79,28 @@ def test_a_projects_own_settings_cannot_weaken_the_proof(tmp_path: Path) -> None
     assert str(tmp_path) not in proof.why
 
 
+@pytest.mark.parametrize(
+    ("head", "suffix", "settings"),
+    [
+        ("", ".d.ts", '{"compilerOptions": {"skipLibCheck": true}}'),
+        ("// @ts-ignore\n", ".ts", "{}"),
+        ("// @ts-nocheck\n", ".ts", "{}"),
+        ("/* @ts-expect-error */\n", ".ts", "{}"),
+    ],
+)
+def test_what_the_compiler_is_told_not_to_say_proves_nothing(
+    tmp_path: Path, head: str, suffix: str, settings: str
+) -> None:
+    """Prevents: types that could not be found, and so fit anything, are proven to fit because nobody complained."""
+    folder = lay_out(tmp_path, {"S": ("", "export function f(a: string): number { return a.length }")})
+    (folder / "legacy" / "S.ts").unlink()
+    surface = f'{head}import {{Foo}} from "not-installed";\nexport declare function f(a: Foo): Foo;\n'
+    (folder / "legacy" / f"S{suffix}").write_text(surface)
+    (folder / "tsconfig.json").write_text(settings)
+    checked = typescript.check(folder, ["S"], compiler(PINNED, None, print))
+    assert {proof.outcome for proof in checked.proofs} == {Outcome.INCONCLUSIVE}
+
+
 def test_the_interfaces_of_cvplus_stand_for_each_other() -> None:
     services = [path.stem for path in (PINNED / "legacy").glob("*.ts")]
     checked = typescript.check(PINNED, services, compiler(PINNED, None, print))
