@@ -15,6 +15,7 @@ RELEASE = "gcp:firebaserules/release:Release"
 RUN_SERVICE = "gcp:cloudrunv2/service:Service"
 
 _PUBLIC = ("allUsers", "allAuthenticatedUsers")
+_CANNED = ("publicRead", "publicReadWrite", "authenticatedRead")
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 _ALLOW = re.compile(r"\ballow\b(?P<grant>[^;{}]*)")
 _NEVER = re.compile(r":\s*if\s+false\s*$")
@@ -23,7 +24,7 @@ _NEVER = re.compile(r":\s*if\s+false\s*$")
 def nobody_public(resource: Resource, expected: Expected) -> Iterator[str]:
     """No member, entity or setting lets everybody in. Looks at any resource, not only at those of causeway."""
     for path, value in _strings(resource.inputs):
-        if value in _PUBLIC:
+        if value.rpartition(":")[2] in _PUBLIC or value in _CANNED:  # a role may stand in front: READER:allUsers
             yield f"{path} is {value}: everybody on the internet"
         elif path.endswith("policyData") and any(f'"{who}"' in value for who in _PUBLIC):
             yield f"{path} lets everybody in"

@@ -262,6 +262,13 @@ def test_every_service_needs_every_alert_and_switched_on() -> None:
     ]
 
 
+def test_a_stack_without_metrics_is_told_so_once() -> None:
+    """Prevents: a sentence for every service, none of which names the one key that is missing."""
+    of_a_job = Resource(watch.ALERT, "missed", {"userLabels": {}})
+    (said,) = found(watch.every_service_has_its_alerts, [of_a_job])
+    assert "without causeway:metrics" in said
+
+
 # --- access -------------------------------------------------------------------------------------------------------
 
 
@@ -276,6 +283,8 @@ def test_every_service_needs_every_alert_and_switched_on() -> None:
             "r",
             {"policyData": json.dumps({"bindings": [{"role": "r", "members": ["allUsers"]}]})},
         ),
+        Resource("gcp:storage/bucketACL:BucketACL", "r", {"roleEntities": ["OWNER:user-a", "READER:allUsers"]}),
+        Resource("gcp:storage/bucketACL:BucketACL", "r", {"predefinedAcl": "publicRead"}),
         Resource(access.RUN_SERVICE, "r", {"invokerIamDisabled": True}),
         bucket(publicAccessPrevention="inherited"),
         bucket(uniformBucketLevelAccess=False),
