@@ -174,11 +174,12 @@ def _imported(
     config_file: Path | None,
     as_json: bool,
 ) -> int:
+    from causeway.config import PLAN
     from causeway.evidence.proofs import sha256
     from causeway.evidence.record import check_names
 
     if stack is not None or config_file is not None:
-        check_names(found, config_of(stack, config_file).matrix)
+        check_names(found, config_of(stack, config_file, needs=PLAN).matrix)
     facts = {"tool": tool, "digests": {file.name: sha256(file) for file in files}}
     return _finish(found, found.code, facts, out, as_json)
 
@@ -194,10 +195,11 @@ def _checked(
     about: tuple[str, ...],
     as_json: bool,
 ) -> int:
+    from causeway.config import PLAN
     from causeway.evidence import proofs
     from causeway.evidence.record import versions
 
-    matrix = config_of(stack, config_file).matrix
+    matrix = config_of(stack, config_file, needs=PLAN).matrix
     wanted = proofs.chosen(matrix, services)
     checked = check(wanted)
     digests = proofs.digests(interfaces, wanted, suffixes)

@@ -114,12 +114,23 @@ def tests(root: ElementTree.Element, where: str) -> Iterator[Test]:
 
 
 def _lost(suite: ElementTree.Element, around: _Around, where: str) -> Iterator[Test]:
-    """A failure outside of any test, or counted and not shown: whose it was cannot be told, so it is everybody's."""
-    claimed = sum(int(text) for text in (suite.get(key, "0") for key in ("failures", "errors")) if text.isdigit())
-    shown = sum(_result(case) is Result.FAILED for case in suite.iter() if _tag(case) == "testcase")
-    if any(_tag(child) in _FAILED for child in suite) or claimed > shown:
-        pairs = around.pairs.union(*(_pairs(each, where) for each in suite.iter() if _tag(each) in _NODES))
-        yield Test(f"{suite.get('name', 'a suite')} outside of its tests", Result.FAILED, pairs, around.day)
+    """What is outside of any test, or counted and not shown: whose it was cannot be told, so it is everybody's."""
+    shown = [_result(case) for case in suite.iter() if _tag(case) == "testcase"]
+    if any(_tag(child) in _FAILED for child in suite) or _count(suite, "failures", "errors") > shown.count(
+        Result.FAILED
+    ):
+        result = Result.FAILED
+    elif _count(suite, "skipped", "disabled") > shown.count(Result.UNSURE) or _count(suite, "tests") > len(shown):
+        result = Result.UNSURE
+    else:
+        return
+    pairs = around.pairs.union(*(_pairs(each, where) for each in suite.iter() if _tag(each) in _NODES))
+    yield Test(f"{suite.get('name', 'a suite')} outside of its tests", result, pairs, around.day)
+
+
+def _count(suite: ElementTree.Element, *keys: str) -> int:
+    """What a suite counts; a number that is none counts for nothing."""
+    return sum(int(text) for text in (suite.get(key, "0") for key in keys) if text.isdigit())
 
 
 def _result(case: ElementTree.Element) -> Result:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -146,5 +146,11 @@ def _row(row: Mapping[str, Any]) -> Row:
         provider=row["provider"]["name"],
         provider_version=((row["provider"].get("version") or {}).get("number")),
         success=success if isinstance(success, bool) else None,
-        at=datetime.fromisoformat(at) if at else None,
+        at=_instant(at) if at else None,
     )
+
+
+def _instant(text: str) -> datetime:
+    """A time without a zone is the broker's, which is UTC."""
+    found = datetime.fromisoformat(text)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

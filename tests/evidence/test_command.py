@@ -87,3 +87,18 @@ def test_a_service_without_files_is_held_and_said(tmp_path: Path) -> None:
     assert code == Exit.HELD
     assert json.loads(stdout)["evidence"] == []
     assert "UNKNOWN CVAnalyzer: package for legacy: there is no" in stderr
+
+
+def test_phases_and_a_matrix_are_enough_to_check_evidence_against(tmp_path: Path) -> None:
+    """Prevents: the small file that `check` judges is refused for keys that evidence has nothing to do with."""
+    (tmp_path / "plain.yaml").write_text(
+        "config:\n"
+        "  causeway:phases: [{name: one, services: [CVAnalyzer, RecommendationOrchestrator]}]\n"
+        "  causeway:matrix:\n"
+        "    services: {CVAnalyzer: {strategy: direct}, RecommendationOrchestrator: {strategy: direct}}\n"
+        "    interactions: [{consumer: RecommendationOrchestrator, provider: CVAnalyzer}]\n"
+    )
+    assert run("junit", SUREFIRE, "--config", tmp_path / "plain.yaml")[0] == Exit.OK
+    (tmp_path / "empty").mkdir()
+    code, _, said = run("python", "--config", tmp_path / "plain.yaml", "--interfaces", tmp_path / "empty")
+    assert (code, "there is no" in said) == (Exit.HELD, True)

@@ -96,6 +96,11 @@ def test_a_failure_in_any_file_counts_against_a_pass_in_another(tmp_path: Path) 
         ('<testcase name="t"/><error message="worker died"/>', Status.INCOMPATIBLE),
         ('<testsuite failures="2"><testcase name="t"/></testsuite>', Status.INCOMPATIBLE),
         ('<testsuite failures="1"><testcase name="t"><failure/></testcase></testsuite>', Status.INCOMPATIBLE),
+        ('<testsuite tests="3" skipped="1"><testcase name="t"/></testsuite>', "unknown"),
+        ('<testsuite skipped="1"><testcase name="t"/></testsuite>', "unknown"),
+        ('<testsuite tests="2"><testcase name="t"/></testsuite>', "unknown"),
+        ('<testsuite tests="2" skipped="1"><testcase name="t"/><testcase><skipped/></testcase></testsuite>', "unknown"),
+        ('<testsuite tests="1" skipped="0"><testcase name="t"/></testsuite>', Status.VERIFIED),
         ('<testsuite failures="many"><testcase name="t"/></testsuite>', Status.VERIFIED),
     ],
 )

@@ -103,3 +103,14 @@ def test_what_is_no_matrix_is_refused(tmp_path: Path, text: str) -> None:
 def test_a_version_without_a_name_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"--package 2\.0\.0 is not NAME=VERSION"):
         pact.Names.parse((), ("2.0.0",), ())
+
+
+def test_a_time_without_a_zone_is_the_broker_s(tmp_path: Path) -> None:
+    """Prevents: of two verifications, one without a zone, none could be told the later: a crash."""
+    times = {"2025-08-20T10:00:00+00:00": True, "2025-08-21T10:00:00": False}
+    ends = {end: {"name": end, "version": {"number": "1"}} for end in ("consumer", "provider")}
+    rows = [ends | {"verificationResult": {"success": ok, "verifiedAt": at}} for at, ok in times.items()]
+    (tmp_path / "m.json").write_text(json.dumps({"matrix": rows}))
+    found = pact.read([tmp_path / "m.json"], pact.Names.parse(("provider=1",), ("consumer=1",), ()), TODAY)
+    assert outcomes(found) == {"consumer@package->provider@legacy": Status.INCOMPATIBLE}
+    assert found.entries[0].as_dict()["kind"] == "call"
