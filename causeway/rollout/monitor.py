@@ -48,6 +48,8 @@ _FIRST, _MOST = 5.0, {Duty.ROLL_BACK: 30.0}
 _MOST_ELSE = 300.0
 #: Seconds beyond the next look after which the monitor counts as hanging; a duty may take Pulumi's time on top.
 _GRACE, _DUTY = 60.0, 900.0
+#: Harm that whoever moves the stack has not acted on for so long is acted on by the monitor, in seconds.
+TAKES_OVER = 2 * wrong.PATIENCE
 #: How long the watchdog looks before it says that all is well; what it may have to do comes on top.
 ONCE = 25.0
 
@@ -55,7 +57,9 @@ ONCE = 25.0
 class Take(Protocol):
     """Takes the lease of a stack (`opening.lease`)."""
 
-    def __call__(self, stack: Stack, *, yields: bool = ...) -> AbstractContextManager[tuple[Journal, Heartbeat]]: ...
+    def __call__(
+        self, stack: Stack, *, force: bool = ..., yields: bool = ...
+    ) -> AbstractContextManager[tuple[Journal, Heartbeat]]: ...
 
 
 class _Elsewhere(Held):
@@ -104,6 +108,7 @@ class Monitor:
     _unread: bool = field(default=False, init=False)
     _blind: int = field(default=0, init=False)
     _disarmed: bool = field(default=False, init=False)
+    _bad_since: float | None = field(default=None, init=False)
     _fired: tuple[str, str] | None = field(default=None, init=False)
     _attempts: _Attempts = field(default_factory=lambda: _Attempts(Duty.WATCH), init=False)
     _alive_until: float = field(default=0.0, init=False)
@@ -276,7 +281,10 @@ class Monitor:
             self.watch.again()  # what was seen while disarmed may be over: it has to be seen again
             bad = False
         self._disarmed = bool(why_not)
-        duty = monitor_duty.due(scene, self.us, self.verdict if bad and not why_not else None)
+        now = self.stack.clock.monotonic()
+        self._bad_since = (self._bad_since if self._bad_since is not None else now) if bad and not why_not else None
+        overdue = self._bad_since is not None and now - self._bad_since >= TAKES_OVER
+        duty = monitor_duty.due(scene, self.us, self.verdict if bad and not why_not else None, overdue=overdue)
         if bad and why_not and self.verdict is not None and not scene.mover(self.us):
             self._now.append(wrong.harm_while_disarmed(self.verdict, why_not))
             self._fire(self.verdict, scene, why_not)
@@ -307,7 +315,7 @@ class Monitor:
             triggered=self.stack.clock.monotonic(),
             evidence=verdict.as_dict(),
         )
-        with self.take(self.stack) as (journal, _):
+        with self.take(self.stack, force=scene.mover(self.us) is not None) as (journal, _):
             levels.give_up(journal, self.stack)
             try:
                 record = rollback.send_back(self.stack, journal, request)

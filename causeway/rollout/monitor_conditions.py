@@ -129,7 +129,7 @@ def harm_with_a_mover(verdict: Verdict, mover: str) -> Condition:
         "harm-moved",
         Severity.CRITICAL,
         f"{verdict.decisive[0].text}; {mover} holds the lease and has not sent traffic back",
-        "Nothing: whoever holds the lease decides.",
+        f"Nothing yet: it has {PATIENCE:g} s more; then the monitor takes the stack over and sends traffic back.",
         "`causeway rollback` does not wait for it.",
         PATIENCE,
     )

@@ -75,18 +75,24 @@ def read(stack: Stack) -> Scene:
     )
 
 
-def due(scene: Scene, us: str, harm: Verdict | None) -> Duty:
+def due(scene: Scene, us: str, harm: Verdict | None, *, overdue: bool = False) -> Duty:
     """The one duty that comes first. While somebody alive moves the stack, or data is being restored, there is none.
 
-    `harm` is a verdict that asks for a rollback and may be acted on, if there is one.
+    `harm` is a verdict that asks for a rollback and may be acted on, if there is one; `overdue`, that it has been
+    shown for longer than whoever moves the stack needs to act on it: an update or a hook that hangs watches nobody.
     """
-    if scene.mover(us) or scene.control.maintenance or scene.applied is None or scene.served is None:
+    if scene.control.maintenance or scene.applied is None or scene.served is None:
+        return Duty.WATCH
+    newest = scene.records[0] if scene.records else None
+    unfinished = newest is not None and not newest.state.ended
+    going_back = unfinished and newest is not None and newest.direction in (Direction.BACK, Direction.HOLD)
+    if scene.mover(us) and (going_back or not overdue):
         return Duty.WATCH
     if harm is not None and can_go_back(scene.served) and _moves_somebody(harm, scene.served):
         return Duty.ROLL_BACK
-    newest = scene.records[0] if scene.records else None
-    unfinished = newest is not None and not newest.state.ended
-    if scene.control.override or (newest and unfinished and newest.direction in (Direction.BACK, Direction.HOLD)):
+    if scene.mover(us):
+        return Duty.WATCH
+    if scene.control.override or going_back:
         return Duty.RECONCILE
     if newest and unfinished:
         return Duty.RESUME if scene.silent or _by_hand(newest) else Duty.WATCH

@@ -43,9 +43,9 @@ class Blindfold:
 
 
 @contextmanager
-def taken(stack: Stack, *, yields: bool = False) -> Iterator[tuple[Journal, Silent]]:
+def taken(stack: Stack, *, force: bool = False, yields: bool = False) -> Iterator[tuple[Journal, Silent]]:
     """The lease without a heartbeat's thread."""
-    lease = controls.acquire(stack.store, stack.name, US, yields=yields)
+    lease = controls.acquire(stack.store, stack.name, US, force=force, yields=yields)
     try:
         yield Journal(lease, stack.clock.now), Silent()
     finally:

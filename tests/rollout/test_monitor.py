@@ -93,6 +93,32 @@ def test_harm_with_a_living_runner_is_told_and_left_to_it(here: World) -> None:
     assert not firings(here)
 
 
+def test_a_living_runner_that_does_not_act_is_not_waited_for_without_end(here: World) -> None:
+    """Prevents: Pulumi or a hook hangs, the runner's heart beats on, and nobody acts on a package that fails."""
+    walked(here, "low/Reader/50")
+    monitor = monitor_of(here)
+    runner = controls.acquire(here.store, "test", "anna@desk:1")
+    here.observer.bad["Reader"] = 1.0
+    with pytest.raises(Conflict):
+        for _ in range(70):
+            runner.commit()
+            step(monitor, 1)
+    assert here.served("Reader") == 0
+    assert firings(here) == ["rollback at level 1, by the monitor"]
+
+
+def test_a_way_back_under_way_is_never_taken_over(here: World) -> None:
+    walked(here, "high/Writer/50")
+    monitor = monitor_of(here)
+    lease = controls.acquire(here.store, "test", "anna@desk:1")
+    Journal(lease, here.time.now).open(journals.Direction.BACK, Place("high/Writer/50"), Place("low/Reader/100"))
+    here.observer.bad["Writer"] = 1.0
+    for _ in range(80):
+        lease.commit()
+        step(monitor, 1)
+    assert not firings(here)
+
+
 def test_a_new_build_begins_again(here: World) -> None:
     """Prevents: a package that was mended is sent back for what the one before it did."""
     walked(here, "low/Reader/50")
