@@ -88,6 +88,11 @@ class Certificate:
             return Safety.UNSAFE
         return Safety.UNKNOWN if self.missing or self.conflict else Safety.SAFE
 
+    @property
+    def accepted(self) -> tuple[Exposure, ...]:
+        """Pairs that nothing but an operator's acceptance lets meet: shown wherever the status is."""
+        return tuple(each for each in self.exposures if each.accepted)
+
     def blocked(self, position: str) -> tuple[Missing, ...]:
         """What forbids a step forward to this position. Raises ConfigError where the plan has no such position."""
         index = self.plan[position].index
@@ -139,12 +144,16 @@ class Certificate:
             "last": names[each.last].name,
         }
 
-    def _exposure(self, each: Exposure) -> dict[str, object]:
+    def said(self, each: Exposure) -> str | None:
+        """Why a pair may meet, in words; None where there is no evidence."""
         said = wording(each.evidence)
         if each.converted:
             strategy = self.plan.matrix.services[each.interaction.consumer].strategy
             said = f"{strategy} converts or dual-writes this state" + (f"; {said}" if said else "")
-        return {**self._where(each), "evidence": said}
+        return said
+
+    def _exposure(self, each: Exposure) -> dict[str, object]:
+        return {**self._where(each), "evidence": self.said(each), **({"accepted": True} if each.accepted else {})}
 
     def _missing(self, each: Missing) -> dict[str, object]:
         steps = each.last - each.first + 1

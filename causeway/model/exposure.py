@@ -30,6 +30,10 @@ class Exposure:
     last: int
     converted: bool = False
 
+    def __str__(self) -> str:
+        i = self.interaction
+        return f"{i.consumer}@{self.pair.consumer} -> {i.provider}@{self.pair.provider} ({i.kind})"
+
     @property
     def evidence(self) -> Evidence | None:
         """What the matrix says about the pair."""
@@ -39,6 +43,12 @@ class Exposure:
     def verified(self) -> bool:
         """Whether the pair may meet."""
         return self.converted or self.interaction.verified(self.pair)
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the pair may meet only because an operator accepts that nobody knows."""
+        found = self.evidence
+        return not self.converted and found is not None and found.accepted and found.holds
 
     @property
     def incompatible(self) -> bool:

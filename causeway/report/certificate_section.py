@@ -8,20 +8,16 @@ from causeway.model.certificate import Certificate
 from causeway.model.exposure import wording
 from causeway.model.matrix import MIXED, Interaction, Pair
 from causeway.report.html import Markup, element, join, table
-
-_MEANING = {
-    "safe": "Every mixture of versions on this plan is known to work.",
-    "unknown": "Some mixture of versions on this plan has no evidence.",
-    "unsafe": "Some mixture of versions is known to break.",
-}
+from causeway.report.matrix_table import meaning
 
 
 def certificate_section(certificate: Certificate) -> Markup:
     """Heading, findings and the table of interactions."""
+    said = meaning(certificate)
     order = " → ".join("+".join(group) for group in certificate.groups)
     head = [
         element("h2", f"The certificate: {certificate.status}"),
-        element("p", _MEANING[certificate.status], f" Order: {order}."),
+        element("p", f"{said[0].upper()}{said[1:]}. Order: {order}."),
     ]
     findings = [element("p", each, class_="alarm") for each in _findings(certificate)]
     return join([*head, *findings, _pairs(certificate)])
@@ -36,6 +32,8 @@ def _findings(certificate: Certificate) -> Iterator[str]:
     for each in certificate.missing:
         unblock = "; ".join(each.unblock)
         yield f"blocked from {names[each.first].name} to {names[each.last].name}: {each}. {unblock}."
+    for accepted in certificate.accepted:
+        yield f"{accepted}: {wording(accepted.evidence)}"
     for point in certificate.no_return:
         known = "acknowledged" if point.acknowledged else "not acknowledged"
         yield f"point of no return of {point.service} at {names[point.at].name} ({known}): {point.interaction}"
@@ -54,7 +52,8 @@ def _pairs(certificate: Certificate) -> Markup:
             return element("span", "never meets", class_="soft")
         how = "converted by the strategy" if exposure.converted else said
         where = f"{names[exposure.first].name} … {names[exposure.last].name}"
-        return [element("span", f"✓ {how}", class_="good"), element("br"), element("span", where, class_="soft")]
+        mark, tone = ("⚠", "bad") if exposure.accepted else ("✓", "good")
+        return [element("span", f"{mark} {how}", class_=tone), element("br"), element("span", where, class_="soft")]
 
     rows = (
         (f"{i.consumer} → {i.provider}", i.kind.value, *(cell(i, pair) for pair in MIXED))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
-from causeway.model.certificate import Certificate, Missing
+from causeway.model.certificate import Certificate, Missing, Safety
 from causeway.model.exposure import Exposure, wording
 from causeway.model.matrix import MIXED, Interaction, Pair
 from causeway.report.escape import markdown
 
+#: How many closures are listed, and names in each; `--json` has them all.
+_SHOWN = 50
 _MEANING = {
     "safe": "every mixture of versions on this plan is known to work",
     "unknown": "some mixture of versions on this plan has no evidence",
@@ -18,14 +21,25 @@ _MEANING = {
 
 def table(certificate: Certificate) -> str:
     """Markdown, ending in a newline. Names and evidence are escaped."""
-    return "\n".join((*_head(certificate), *_findings(certificate), *_matrix(certificate), ""))
+    return "\n".join((*_head(certificate), *_findings(certificate), *_matrix(certificate), *_closures(certificate), ""))
 
 
 def _head(certificate: Certificate) -> Iterator[str]:
-    yield f"**Certificate: {certificate.status}**, {_MEANING[certificate.status]}."
+    yield f"**Certificate: {certificate.status}**, {meaning(certificate)}."
     yield ""
     yield "Order: " + " → ".join(markdown("+".join(group)) for group in certificate.groups)
     yield ""
+
+
+def meaning(certificate: Certificate) -> str:
+    """What the status says. What an operator has accepted is not known, and stands beside it."""
+    count = len(certificate.accepted)
+    if not count:
+        return _MEANING[certificate.status]
+    unknowns = f"{count} accepted unknown{'s' if count > 1 else ''}"
+    if certificate.status is Safety.SAFE:
+        return f"every mixture of versions on this plan is known to work or accepted: {unknowns}"
+    return f"{_MEANING[certificate.status]}, and {unknowns}"
 
 
 def _findings(certificate: Certificate) -> Iterator[str]:
@@ -45,6 +59,12 @@ def _findings(certificate: Certificate) -> Iterator[str]:
             where = f"{names[each.first].name} … {names[each.last].name}"
             yield f"- {markdown(where)}: {markdown(str(each))}. {markdown('; '.join(each.unblock))}."
         yield ""
+    if certificate.accepted:
+        yield "**Accepted unknowns:**"
+        yield ""
+        for accepted in certificate.accepted:
+            yield f"- ⚠️ {markdown(str(accepted))}: {markdown(wording(accepted.evidence) or '')}"
+        yield ""
     if certificate.no_return:
         yield "**Points of no return:**"
         yield ""
@@ -53,6 +73,17 @@ def _findings(certificate: Certificate) -> Iterator[str]:
             where = names[point.at].name
             yield f"- {markdown(point.service)} cannot go back once {markdown(where)} is reached ({known})"
         yield ""
+
+
+def _closures(certificate: Certificate) -> Iterator[str]:
+    """What a hold takes along, where that is more than the service itself."""
+    larger = ((service, fallen - {service}) for service, fallen in certificate.closures() if len(fallen) > 1)
+    lines = [
+        f"- {markdown(service)}: {markdown(', '.join(sorted(others)[:_SHOWN]))}{' …' if len(others) > _SHOWN else ''}"
+        for service, others in islice(larger, _SHOWN)
+    ]
+    if lines:
+        yield from ("", "**A hold takes along:**", "", *lines)
 
 
 def _matrix(certificate: Certificate) -> Iterator[str]:
@@ -75,4 +106,5 @@ def _cell(
         return "never meets"
     names = certificate.plan.positions
     how = "converted by the strategy" if exposure.converted else said
-    return f"✅ {how}<br>{markdown(names[exposure.first].name)} … {markdown(names[exposure.last].name)}"
+    mark = "⚠️" if exposure.accepted else "✅"
+    return f"{mark} {how}<br>{markdown(names[exposure.first].name)} … {markdown(names[exposure.last].name)}"
