@@ -34,6 +34,8 @@ from causeway.rollout.store import NOW, Write
 _PATIENCE_S = 600
 #: How old the newest backup of a priority may be: its rhythm, and as much again for the run to end.
 _MOST_AGE_S = {"realtime": 60, "hourly": 2 * 3600, "daily": 2 * 86400}
+#: Trial restores are daily: one of the backups of so many seconds must have been given back whole.
+_PROVEN_S = 3 * 86400
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +170,7 @@ def _backups(stack: Stack) -> Iterator[Finding]:
 
 
 def _kept(stack: Stack, priority: Priority) -> Finding:
-    """Whether a priority has a backup that is young enough, and whether it was ever verified."""
+    """Whether a priority has a backup that is young enough, and a lately verified one: the same may be both."""
     name = f"{priority.name} data ({priority.every})"
     try:
         archive = Archive(open_storage(stack.config.backup.archive), stack.clock.now)
@@ -182,7 +184,11 @@ def _kept(stack: Stack, priority: Priority) -> Finding:
     age = (stack.clock.now() - newest.instant).total_seconds()
     young = age <= _MOST_AGE_S[priority.every]
     detail = f"{newest.text.strip()}; {age / 60:.0f} min old"
-    return Finding("backups", name, young and newest.verified is not None, detail, remedy)
+    proven = max((each.verified for each in found if each.verified), default=None)
+    if newest.verified is None and proven:
+        detail += f"; an earlier one was verified {proven:%Y-%m-%d %H:%M} UTC"
+    lately = proven is not None and (stack.clock.now() - proven).total_seconds() <= _PROVEN_S
+    return Finding("backups", name, young and lately, detail, remedy)
 
 
 def _flags(stack: Stack) -> Iterator[Finding]:

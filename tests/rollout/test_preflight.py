@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
-from causeway.config.records import Backup, Priority
+from causeway.backup.archive import Archive, Backup, BackupKind
+from causeway.backup.documents import Database
+from causeway.backup.storage import LocalStorage
+from causeway.config.records import Backup as Backups
+from causeway.config.records import Priority
 from causeway.errors import Unreachable
 from causeway.model.window import Category, Check, Missing, Tally
 from causeway.rollout import control as controls
@@ -109,10 +115,33 @@ def test_no_commands_are_said_to_check_nothing(looking: World) -> None:
 
 def test_a_priority_that_was_never_backed_up_is_no_go(looking: World, tmp_path_factory: pytest.TempPathFactory) -> None:
     archive = str(tmp_path_factory.mktemp("archive"))
-    backup = Backup((Priority("high", "hourly", ("profiles",)),), archive)
+    backup = Backups((Priority("high", "hourly", ("profiles",)),), archive)
     finding = found(replace(looking.stack, config=replace(looking.config, backup=backup)))["backups/high data (hourly)"]
     assert (finding.passed, finding.detail) == (False, "never backed up")
     assert "causeway backup snapshot --priority high" in finding.remedy
+
+
+@pytest.mark.parametrize(("verified_hours_ago", "passed"), [(20, True), (80, False), (None, False)])
+def test_the_newest_backup_need_not_be_the_one_that_was_verified(
+    looking: World, tmp_path: Path, verified_hours_ago: int | None, passed: bool
+) -> None:
+    """Prevents: backups are hourly, trial restores daily, and no step is ever a go."""
+    start = looking.time.now()
+
+    def taken(archive: Archive, name: str, ago: timedelta) -> None:
+        archive.begin(Backup(name, BackupKind.FULL, start - ago, start - ago, collections=("profiles",)))
+        archive.end_task(name, 0)
+        archive.complete(name)
+
+    when = start - timedelta(hours=verified_hours_ago or 0)
+    archive = Archive.create(LocalStorage(tmp_path), Database("demo"), now=lambda: when)
+    taken(archive, "old", timedelta(hours=90))
+    if verified_hours_ago:
+        archive.note_verified("old", {"equal": True, "passed": True})
+    taken(archive, "new", timedelta(minutes=30))
+    backup = Backups((Priority("high", "hourly", ("profiles",)),), str(tmp_path))
+    finding = found(replace(looking.stack, config=replace(looking.config, backup=backup)))["backups/high data (hourly)"]
+    assert finding.passed is passed, finding.detail
 
 
 def test_baselines_are_shown_or_missed(looking: World) -> None:
