@@ -45,10 +45,13 @@ def run(stack: str | None, target: str | None, reason: str, commit: bool, as_jso
     from causeway.report.narration import Narrator
     from causeway.rollout.opening import open_runner
 
-    with narrated(stack or selected_stack(), commit=commit) as opened, open_runner(opened) as runner:
-        runner.on_look = Narrator().look
-        place = runner.walk(target or opened.config.target or _one_step(opened), reason)
-        _done(as_json, {"stack": opened.name, "position": place.position, "hold": place.hold.entries()})
+    with narrated(stack or selected_stack(), commit=commit) as opened:
+        if target is not None:
+            opened.config.plan.last_of(target)  # a slip of the pen is one, whether Firestore answers or not
+        with open_runner(opened) as runner:
+            runner.on_look = Narrator().look
+            place = runner.walk(target or opened.config.target or _one_step(opened), reason)
+            _done(as_json, {"stack": opened.name, "position": place.position, "hold": place.hold.entries()})
 
 
 @click.command()

@@ -60,17 +60,17 @@ class Follower:
         self._source.close()
 
     def step(self) -> None:
-        """One read. A failing one leaves the view as it is."""
+        """One read. A failing one, whatever it fails of, leaves the view as it is, and the next one comes."""
         asked_at = self._monotonic()
         try:
-            documents = self._source.read()
+            view = self.view.learn(self._source.read(), asked_at)
         except Exception as error:
             if not self._failing:
                 log.warning("flags cannot be read, the last ones grow stale: %s", error)
             self._failing = True
             return
         self._failing = False
-        before, self.view = self.view, self.view.learn(documents, asked_at)
+        before, self.view = self.view, view
         if self.view.trouble not in (None, before.trouble):
             log.error("services in progress fall back to legacy: %s", self.view.trouble)
 

@@ -194,6 +194,7 @@ def test_without_firestore_every_command_says_so(causeway: Any, here: World) -> 
     for command in (["status"], ["log"], ["run"], ["drift"], ["reconcile"], ["arm", "--reason", "x"]):
         code, facts, _ = causeway(*command, "--json")
         assert (code, facts["error"]) == (9, "Unreachable")
+    assert causeway("run", "--to", "lwo", "--json")[0] == 2, "a slip of the pen is one all the same"
 
 
 def test_no_stack_is_one_message(causeway: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 from openfeature.api import get_client, set_provider_and_wait, shutdown
@@ -47,6 +49,15 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+def test_documents_that_nobody_foresaw_do_not_end_the_reading() -> None:
+    """Prevents: the background thread ends without a word, and the process serves legacy until somebody restarts it."""
+    strange = replace(documents(), control=cast(Any, 7))
+    follower = Follower(Scripted(documents(), strange, documents(beat=3, server=3)), Clock())
+    for _ in range(3):
+        follower.step()
+    assert follower.packages({"targetingKey": "ann"}) == {"A", "Done", "Gone"}
 
 
 def test_an_outage_is_survived_and_ends_at_once() -> None:
