@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pulumi
-from pulumi_gcp import projects, serviceaccount
+from pulumi_gcp import projects, secretmanager, serviceaccount
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,10 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class IdentitiesArgs:
-    """`readers` are the application's own members (they read the flag set); `operators` may act as `restore`."""
+    """`readers` are the application's own members (they read the flag set); `operators` may act as `restore`.
+
+    `secrets` are names in Secret Manager: the addresses of people, which the monitor alone reads.
+    """
 
     project: str
     database: str
@@ -35,6 +38,7 @@ class IdentitiesArgs:
     scratch_database: str
     readers: tuple[str, ...] = ()
     operators: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
     prefix: str = "causeway"
 
 
@@ -91,6 +95,15 @@ class Identities(pulumi.ComponentResource):
                 service_account_id=self.accounts["restore"].name,
                 role="roles/iam.serviceAccountTokenCreator",
                 member=member,
+                opts=pulumi.ResourceOptions(parent=self),
+            )
+        for secret in args.secrets:
+            secretmanager.SecretIamMember(
+                f"{name}-monitor-{secret}",
+                project=args.project,
+                secret_id=secret,
+                role="roles/secretmanager.secretAccessor",
+                member=self.accounts["monitor"].member,
                 opts=pulumi.ResourceOptions(parent=self),
             )
         self.register_outputs({"emails": {who: account.email for who, account in self.accounts.items()}})

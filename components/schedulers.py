@@ -104,7 +104,8 @@ def schedule(stack: str, backups: Mapping[str, str], prefix: str = "causeway") -
 class SchedulersArgs:
     """`image` holds causeway and the stack's config. `emails` are the addresses of the identities, by name.
 
-    `environment` reaches every process; it is plain text in the cloud's console, so it is no place for secrets.
+    `environment` reaches every process; it is plain text in the cloud's console, so it is no place for secrets. Those
+    are `secrets`: variables of what runs as `monitor` -> names in Secret Manager, read when a process starts.
     """
 
     project: str
@@ -113,6 +114,7 @@ class SchedulersArgs:
     schedule: Schedule
     emails: Mapping[str, pulumi.Input[str]]
     environment: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)
     time_zone: str = "Etc/UTC"
     deletion_protection: bool = False
 
@@ -152,6 +154,17 @@ class Schedulers(pulumi.ComponentResource):
                         envs=[
                             cloudrunv2.ServiceTemplateContainerEnvArgs(name=key, value=value)
                             for key, value in {**args.environment, **listen}.items()
+                        ]
+                        + [
+                            cloudrunv2.ServiceTemplateContainerEnvArgs(
+                                name=key,
+                                value_source=cloudrunv2.ServiceTemplateContainerEnvValueSourceArgs(
+                                    secret_key_ref=cloudrunv2.ServiceTemplateContainerEnvValueSourceSecretKeyRefArgs(
+                                        secret=secret, version="latest"
+                                    )
+                                ),
+                            )
+                            for key, secret in _secrets(args, service.identity).items()
                         ],
                         ports=cloudrunv2.ServiceTemplateContainerPortsArgs(container_port=_PORT),
                         resources=cloudrunv2.ServiceTemplateContainerResourcesArgs(
@@ -188,6 +201,17 @@ class Schedulers(pulumi.ComponentResource):
                             envs=[
                                 cloudrunv2.JobTemplateTemplateContainerEnvArgs(name=key, value=value)
                                 for key, value in args.environment.items()
+                            ]
+                            + [
+                                cloudrunv2.JobTemplateTemplateContainerEnvArgs(
+                                    name=key,
+                                    value_source=cloudrunv2.JobTemplateTemplateContainerEnvValueSourceArgs(
+                                        secret_key_ref=cloudrunv2.JobTemplateTemplateContainerEnvValueSourceSecretKeyRefArgs(
+                                            secret=secret, version="latest"
+                                        )
+                                    ),
+                                )
+                                for key, secret in _secrets(args, job.identity).items()
                             ],
                             resources=cloudrunv2.JobTemplateTemplateContainerResourcesArgs(
                                 limits={"cpu": "1", "memory": job.memory}
@@ -227,3 +251,8 @@ class Schedulers(pulumi.ComponentResource):
             retry_config=cloudscheduler.JobRetryConfigArgs(retry_count=job.retries),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[created]),
         )
+
+
+def _secrets(args: SchedulersArgs, identity: str) -> Mapping[str, str]:
+    """Only the monitor tells people, so only what runs as it knows their addresses."""
+    return args.secrets if identity == "monitor" else {}

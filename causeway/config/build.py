@@ -527,9 +527,7 @@ def _backup(row: Values, archive: str) -> r.Backup:
 
 
 def _cloud(row: Values) -> r.Cloud:
-    fields = dict(row)
-    if "alert_emails" in fields:
-        fields["alert_emails"] = tuple(fields["alert_emails"])
+    fields: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in row.items()}
     return r.Cloud(**fields)
 
 

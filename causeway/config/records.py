@@ -116,13 +116,20 @@ class Backup:
 
 @dataclass(frozen=True, slots=True)
 class Cloud:
-    """Where the stack's own resources live."""
+    """Where the stack's own resources live, and who meets them.
+
+    `secrets` are variables of the monitor's environment -> secrets of Secret Manager; `operators` may act as
+    `restore`, `readers` (the application's own members) may read the flag set.
+    """
 
     region: str = "europe-west1"
     image: str | None = None
     kms_key: str | None = None
     retention_days: int = 90
     alert_emails: tuple[str, ...] = ()
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    operators: tuple[str, ...] = ()
+    readers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

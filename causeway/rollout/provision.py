@@ -44,7 +44,16 @@ def provision(config: Config) -> None:
     place = Place(config.position, config.hold)
     records = Records("records", RecordsArgs(project, config.cloud.region))
     identities = Identities(
-        "identities", IdentitiesArgs(project, "causeway", config.backup.database, "causeway-verify")
+        "identities",
+        IdentitiesArgs(
+            project,
+            "causeway",
+            config.backup.database,
+            "causeway-verify",
+            readers=config.cloud.readers,
+            operators=config.cloud.operators,
+            secrets=tuple(sorted({*config.cloud.secrets.values()})),
+        ),
     )
     ApplicationDatabase(
         "application",
@@ -72,8 +81,16 @@ def provision(config: Config) -> None:
             config.cloud.image or _NO_IMAGE,
             runs,
             {who: account.email for who, account in identities.accounts.items()},
+            secrets=config.cloud.secrets,
         ),
+        # Cloud Run refuses a service whose identity cannot read its secrets yet.
+        pulumi.ResourceOptions(depends_on=[identities]),
     )
+    for name in unheard(config):
+        pulumi.log.warn(
+            f"causeway:notify names env:{name}, which the deployed monitor does not have; its alerts reach nobody. "
+            f"Add causeway:cloud: {{secrets: {{{name}: NAME-IN-SECRET-MANAGER}}}}."
+        )
     channels = Channels("channels", ChannelsArgs(project, _channels(config)))
     Alerts("alerts", AlertsArgs(project, tuple(_alerts(config, runs)), channels.by_severity))
     flag_document = FlagSet(
@@ -90,6 +107,13 @@ def provision(config: Config) -> None:
         ),
     )
     _splits(config, project, flag_document)
+
+
+def unheard(config: Config) -> list[str]:
+    """Variables that channels name, and that nothing gives to a monitor that runs in the cloud."""
+    channels = {channel for each in config.notify.values() for channel in each if channel.startswith("env:")}
+    named = {channel.removeprefix("env:") for channel in channels}
+    return sorted(named - {*config.cloud.secrets}) if config.cloud.image else []
 
 
 def _legal_move(config: Config, project: str, place: Place):  # type: ignore[no-untyped-def]

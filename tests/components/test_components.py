@@ -7,6 +7,7 @@ import datetime
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import click
 import pulumi
@@ -324,3 +325,26 @@ def test_the_compute_module_is_only_loaded_for_url_maps() -> None:
         check=True,
     )
     assert loaded.stdout.strip() == "False"
+
+
+def test_the_monitor_alone_gets_the_addresses_of_people_and_by_reference(cloud) -> None:
+    """Prevents: alerts of the deployed monitor reach nobody, for the variables that channels name are set nowhere."""
+    members = ("serviceAccount:app@demo.iam.gserviceaccount.com",)
+    who = replace(IDENTITIES, readers=members, secrets=("team",))
+
+    def program() -> None:
+        emails = {name: account.email for name, account in Identities("identities", who).accounts.items()}
+        secrets = {"CAUSEWAY_NOTIFY_TEAM": "team"}
+        Schedulers("s", SchedulersArgs("demo", "eu", "image", schedule("local", BACKUPS), emails, secrets=secrets))
+
+    cloud.provision(program)
+    holders = {
+        run.name
+        for run in (*cloud.of("Service"), *cloud.of("Job"))
+        if "secretKeyRef" in json.dumps(run.inputs.get("template"), default=str)
+    }
+    assert holders == {"s-causeway-monitor", "s-causeway-watchdog"}
+    (grant,) = [each.inputs for each in cloud.of("SecretIamMember")]
+    assert (grant["secretId"], grant["role"]) == ("team", "roles/secretmanager.secretAccessor")
+    assert grant["member"] == "serviceAccount:causeway-monitor@demo.iam.gserviceaccount.com"
+    assert cloud.one("identities-reader-0-datastore-viewer")["member"] == members[0]

@@ -67,3 +67,14 @@ def test_the_seed_is_one_text_for_pulumi_and_for_this(tmp_path: Path) -> None:
 
     values = yaml.safe_load(SHAPE.read_text())["config"] | {"causeway:seed": "2025-08-01 00:00:00 +0000 UTC"}
     assert from_values(values, "test", folder=tmp_path, today=TODAY).seed == day.seed == "2025-08-01"
+
+
+def test_who_meets_a_stack_is_config(tmp_path: Path) -> None:
+    """Prevents: nobody may act as `restore` and no application read its flags, for config has no place to say who."""
+    said = "{secrets: {TEAM: team}, operators: ['group:ops@example.org'], readers: ['serviceAccount:a@example.org']}"
+    path = edited(tmp_path, "freeze: []", f"cloud: {said}")
+    cloud = from_file(path, today=TODAY).cloud
+    assert (dict(cloud.secrets), cloud.operators) == ({"TEAM": "team"}, ("group:ops@example.org",))
+    assert cloud.readers == ("serviceAccount:a@example.org",)
+    with pytest.raises(ConfigError, match=r"readers\[0\].*Expected: An IAM member"):
+        from_file(edited(tmp_path, "freeze: []", "cloud: {readers: [app]}"), today=TODAY)

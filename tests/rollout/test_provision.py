@@ -90,3 +90,11 @@ def test_each_address_is_a_channel(here: World) -> None:
         ("email-0", "a@example.org"),
         ("email-1", "b@example.org"),
     ]
+
+
+def test_channels_whose_address_no_monitor_would_know_are_named(here: World) -> None:
+    """Prevents: a stack in the cloud that looks watched, and whose alerts end in a file of a container."""
+    notify = {"critical": ("env:TEAM", "env:ONCALL", "file:out/alerts")}
+    config = replace(here.config, notify=notify, cloud=Cloud(image="image", secrets={"TEAM": "team"}))
+    assert provision.unheard(config) == ["ONCALL"]
+    assert provision.unheard(replace(config, cloud=Cloud())) == [], "a monitor that you start has your environment"
