@@ -119,14 +119,15 @@ class Size(NamedTuple):
     capacity: int
 
 
-def build(flags: FlagSet) -> str:
+def build(flags: FlagSet, *, emergency: bool = False) -> str:
     """The flag set as a flagd definition: canonical JSON (sorted, compact), equal for equal sets.
 
-    Raises ConfigError when it would not fit into one Firestore document.
+    Raises ConfigError when it would not fit into one Firestore document. In an emergency what is kept free in it counts
+    as room: traffic that must go back is not refused for the sake of a margin.
     """
     text = json.dumps(_document(flags), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     found = size(text)
-    if found.bytes > found.limit:
+    if found.bytes > found.limit + emergency * RESERVED:
         raise ConfigError(
             f"the flag set of {flags.stack} takes {found.bytes:,} of {found.limit:,} bytes",
             "Firestore would refuse it, and one write must move all weights",

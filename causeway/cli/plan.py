@@ -27,13 +27,12 @@ def check(stack: str | None, config_file: Path | None, as_json: bool, mermaid: b
     from causeway.config import PLAN
     from causeway.model.budget import Budget
     from causeway.model.certificate import Safety, certify
-    from causeway.model.moves import Place
     from causeway.report import certificate_text, matrix_table
     from causeway.report import mermaid as diagrams
-    from causeway.rollout.desired import flag_set
+    from causeway.rollout.largest import largest
 
     config = config_of(stack, config_file, needs=PLAN)
-    flags.build(flag_set(config, Place(config.position, config.hold)))  # refuses what no document could hold
+    flags.build(largest(config))  # refuses what no document could hold
     found = certify(config.matrix, config.plan)
     if as_json:
         print_json(found.as_dict())

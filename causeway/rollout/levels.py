@@ -92,7 +92,7 @@ def _give_way(stack: Stack, journal: Journal, record: Record | None, lower: Plac
         lower,
         f"{why}; then back to {lower} by hand",
         {name: value for name, value in record.facts.items() if name in kept} if record else {},
-        override=flags.build(flag_set(stack.config, lower)),
+        override=flags.build(flag_set(stack.config, lower), emergency=True),
         override_why=why,
     )
 

@@ -127,7 +127,7 @@ def send_back(stack: Stack, journal: Journal, request: Request) -> Record:
         there,
         request.why,
         {"level": request.level, "evidence": dict(request.evidence or {}), "weights": fallen},
-        override=flags.build(_for_the_same_users(flag_set(stack.config, there), serving)),
+        override=flags.build(_for_the_same_users(flag_set(stack.config, there), serving), emergency=True),
         override_why=f"level {request.level}: {request.why}",
         epochs=_epochs(stack, control.epochs, falling),
         **({"maintenance": f"level 4: data is being restored ({request.why})"} if request.level == 4 else {}),

@@ -229,3 +229,14 @@ def test_plan_lists_positions_to_whoever_looks_for_one(causeway: Any, tmp_path: 
     _, said = causeway("plan", "--config", wrong)
     assert "which this plan does not have" in said
     assert causeway("check", "--config", wrong)[0] == 2
+
+
+def test_a_flag_set_that_fits_only_where_the_plan_begins_is_refused(
+    causeway: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prevents: `check` weighs the first position alone, and the rollout stops half way."""
+    config = from_file(LOCAL)
+    here = len(flags.build(flag_set(config, Place(config.position))))
+    monkeypatch.setattr(flags, "DOCUMENT_LIMIT", flags.RESERVED + here)
+    code, out = causeway("check", "--config", LOCAL, "--json")
+    assert (code, "such fit" in json.loads(out)["remedy"]) == (2, True)
