@@ -86,11 +86,8 @@ def provision(config: Config) -> None:
         # Cloud Run refuses a service whose identity cannot read its secrets yet.
         pulumi.ResourceOptions(depends_on=[identities]),
     )
-    for name in unheard(config):
-        pulumi.log.warn(
-            f"causeway:notify names env:{name}, which the deployed monitor does not have; its alerts reach nobody. "
-            f"Add causeway:cloud: {{secrets: {{{name}: NAME-IN-SECRET-MANAGER}}}}."
-        )
+    for finding in unheard(config):
+        pulumi.log.warn(finding)
     channels = Channels("channels", ChannelsArgs(project, _channels(config)))
     Alerts("alerts", AlertsArgs(project, tuple(_alerts(config, runs)), channels.by_severity))
     flag_document = FlagSet(
@@ -110,10 +107,19 @@ def provision(config: Config) -> None:
 
 
 def unheard(config: Config) -> list[str]:
-    """Variables that channels name, and that nothing gives to a monitor that runs in the cloud."""
+    """What a stack that runs in the cloud tells nobody, a sentence each: alerts and channels without an address."""
+    if not config.cloud.image:  # a monitor that you start has your environment
+        return []
     channels = {channel for each in config.notify.values() for channel in each if channel.startswith("env:")}
-    named = {channel.removeprefix("env:") for channel in channels}
-    return sorted(named - {*config.cloud.secrets}) if config.cloud.image else []
+    lost = sorted({channel.removeprefix("env:") for channel in channels} - {*config.cloud.secrets})
+    nowhere = [
+        f"causeway:notify names env:{name}, which the deployed monitor does not have; its alerts reach nobody. "
+        f"Add causeway:cloud: {{secrets: {{{name}: NAME-IN-SECRET-MANAGER}}}}."
+        for name in lost
+    ]
+    if not config.cloud.alert_emails:
+        nowhere.append("alert policies have no channel; they reach nobody. Add causeway:cloud: {alert_emails: [...]}.")
+    return nowhere
 
 
 def _legal_move(config: Config, project: str, place: Place):  # type: ignore[no-untyped-def]

@@ -95,6 +95,11 @@ def test_each_address_is_a_channel(here: World) -> None:
 def test_channels_whose_address_no_monitor_would_know_are_named(here: World) -> None:
     """Prevents: a stack in the cloud that looks watched, and whose alerts end in a file of a container."""
     notify = {"critical": ("env:TEAM", "env:ONCALL", "file:out/alerts")}
-    config = replace(here.config, notify=notify, cloud=Cloud(image="image", secrets={"TEAM": "team"}))
-    assert provision.unheard(config) == ["ONCALL"]
+    cloud = Cloud(image="image", secrets={"TEAM": "team"})
+    config = replace(here.config, notify=notify, cloud=cloud)
+    address, policies = provision.unheard(config)
+    assert "env:ONCALL" in address
+    assert "alert_emails" in policies
+    heard = replace(cloud, secrets={"TEAM": "team", "ONCALL": "oncall"}, alert_emails=("oncall@example.org",))
+    assert provision.unheard(replace(config, cloud=heard)) == []
     assert provision.unheard(replace(config, cloud=Cloud())) == [], "a monitor that you start has your environment"
