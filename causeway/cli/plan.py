@@ -59,7 +59,8 @@ def plan(stack: str | None, config_file: Path | None, as_json: bool, changes: bo
 
     config = config_of(stack, config_file, needs=PLAN, anywhere=True)  # whoever looks for a position has a wrong one
     if as_json:
-        print_json({"positions": plan_text.rows(config, changes_only=changes)})
+        held = {"hold": dict(plan_text.held(config))} if config.hold else {}
+        print_json({"positions": plan_text.rows(config, changes_only=changes), **held})
     else:
         rich_console().print(plan_text.render(config))
 
