@@ -20,6 +20,7 @@ import yaml
 from causeway.config.build import build
 from causeway.config.records import Config
 from causeway.errors import ConfigError
+from causeway.model.bulk import bulk
 
 STACKS = Path("stacks")
 INCLUDE = "causeway:include"
@@ -68,6 +69,7 @@ def stack_file(stack: str, folder: Path = STACKS) -> Path:
     return path
 
 
+@bulk()
 def from_file(
     path: Path,
     *,
@@ -206,8 +208,7 @@ def _finish(
 def _read(path: Path) -> _Document:
     try:
         text = path.read_text(encoding="utf-8")
-        root = yaml.compose(text, Loader=yaml.CSafeLoader)
-        values = yaml.load(text, Loader=_Loader)
+        root, values = _parsed(text)
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}", "there is no plan to read") from None
     except (yaml.YAMLError, ValueError) as error:
@@ -218,6 +219,16 @@ def _read(path: Path) -> _Document:
     if not isinstance(values, dict):
         raise ConfigError(f"{path} is not a mapping", "there is no plan to read")
     return _Document(path, values, root)
+
+
+def _parsed(text: str) -> tuple[yaml.Node | None, Any]:
+    """The nodes, which know their lines, and the values made from them: the text is read once."""
+    loader = _Loader(text)
+    try:
+        root = loader.get_single_node()
+        return root, None if root is None else loader.construct_document(root)
+    finally:
+        loader.dispose()
 
 
 class _Loader(yaml.CSafeLoader):
