@@ -1,9 +1,10 @@
 """How soon traffic is back on legacy in every process of the application, under load, and what is lost on the way.
 
 Levels 1 to 3 on the fast path (no Pulumi in the way), the automatic rollback of a package that fails all of its
-requests with scrapes of 5 s, and the settling of stack and config by the real engine (`causeway drill`).
+requests with scrapes of 5 s, the settling of stack and config by the real engine (`causeway drill`), and what the gates
+need for a verdict on live traffic: scrapes for a total failure, windows of ten requests for 20 % errors.
 
-.venv/bin/python -m benchmarks.rollback [--quick]
+.venv/bin/python -m benchmarks.rollback [--quick | --verdicts]
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import statistics
 import sys
 import tempfile
 import threading
@@ -24,11 +26,16 @@ import httpx
 import yaml
 
 from causeway import flags
+from causeway.health.checker import Checker
+from causeway.model.guardrails import Guardrails
 from causeway.model.moves import Place
+from causeway.model.soak import Soak
+from causeway.model.verdict import Decision
+from causeway.model.window import Tally
 from causeway.rollout import rollback
 from causeway.rollout.desired import flag_set
 from causeway.rollout.journal import State
-from causeway.rollout.opening import lease, open_runner, open_stack
+from causeway.rollout.opening import lease, open_checker, open_runner, open_stack
 from causeway.rollout.rollback import Request
 from causeway.rollout.runner import RolledBack
 from causeway.rollout.stack import Stack
@@ -42,6 +49,10 @@ SETTLED_S, AUTOMATIC_S = 15.0, 15.0
 #: Where the rollbacks begin: a place in the second phase, so that level 2 and 3 differ.
 PLACE, SERVICE = "medium/CacheManager/50", "CacheManager"
 _PATIENCE_S = 60.0
+#: The most scrapes for a total failure and the most windows for 20 % errors, both in the median of the runs.
+SCRAPES, WINDOWS, VERDICTS = 2, 6, 20
+#: Requests a window, scrapes a window, and when a run is given up, in windows.
+_REQUESTS, _LOOKS, _MOST_WINDOWS = 10, 2, 60
 _LEVELS = ("--level", "1", "--level", "2", "--level", "3")
 
 
@@ -145,6 +156,67 @@ def automatic(made: Stage, readers: Readers, rounds: int) -> list[float]:
     return taken
 
 
+def verdicts(made: Stage, readers: Readers, runs: int) -> tuple[list[int], list[int]]:
+    """Scrapes until a total failure has led to a verdict, and windows until 20 % errors have, per run.
+
+    A window is as long as ten requests of the package take. Only the error rate is judged: probes fail as well, and
+    would be counted in other units.
+    """
+    stack = put(made, Place(PLACE))
+    weights = stack.config.plan.at(PLACE).weights
+    readers.wait_for(weights)
+    # The lease renews the heartbeat: without one, users go to legacy after a while, and nothing is left to judge.
+    with lease(stack, force=True), open_checker(stack) as checker:
+        pause = _REQUESTS / _rate(checker, weights) / _LOOKS
+        print(f"windows of {pause * _LOOKS:.2f} s, in which about {_REQUESTS} requests reach {SERVICE}@package")
+        total = [_looks(stack, checker, readers, pause, 1.0) for _ in range(runs)]
+        partial = [_looks(stack, checker, readers, pause, 0.2) for _ in range(runs)]
+    return total, [-(-looks // _LOOKS) for looks in partial]
+
+
+def _rate(checker: Checker, weights: Mapping[str, int], seconds: float = 10.0) -> float:
+    """Requests a second that reach the package."""
+    checker.look(weights)
+    time.sleep(seconds)
+    errors = checker.look(weights).windows[SERVICE].errors
+    if not isinstance(errors, Tally) or not errors.total:
+        raise RuntimeError(f"no requests reach {SERVICE}@package: {errors}")
+    return errors.total / seconds
+
+
+def _looks(stack: Stack, checker: Checker, readers: Readers, pause: float, error_rate: float) -> int:
+    """Looks from the fault to the verdict."""
+    rails = Guardrails(stack.config.guardrails.error_rate, None, None, None)
+    soak = Soak.begin([SERVICE], rails, stack.config.soak, {})
+    weights = stack.config.plan.at(PLACE).weights
+    readers.break_package(SERVICE, error_rate)
+    checker.look(weights)  # what came before the fault
+    began = time.monotonic()
+    try:
+        for number in range(1, _MOST_WINDOWS * _LOOKS + 1):
+            time.sleep(max(0.0, began + number * pause - time.monotonic()))
+            windows = checker.look(weights).windows
+            soak = soak.observe([windows[SERVICE]], closes=number % _LOOKS == 0)
+            if soak.verdict().decision is Decision.ROLL_BACK:
+                return number
+        return _MOST_WINDOWS * _LOOKS
+    finally:
+        readers.mend()
+
+
+def told(runs: tuple[list[int], list[int]]) -> bool:
+    """Print the verdicts beside their limits; whether both are met."""
+    (total, partial), met = runs, True
+    for what, taken, unit, limit in (("all", total, "scrapes", SCRAPES), ("20 %", partial, "windows", WINDOWS)):
+        middle = statistics.median(taken)
+        met &= middle <= limit
+        print(
+            f"verdict, {len(taken)} times: {what} of the requests fail -> ROLL_BACK after {middle:g} {unit} (median, "
+            f"limit {limit}), {max(taken)} at most"
+        )
+    return met
+
+
 @contextmanager
 def scraped_every(made: Stage, seconds: int) -> Iterator[None]:
     """The stack file with other scrapes, and a soak that does not end before the fault."""
@@ -171,6 +243,9 @@ def main() -> int:
     ):
         os.environ.update(made.environment.variables())
         made.apply()
+        readers = Readers(made.urls)
+        if "--verdicts" in sys.argv:
+            return 0 if told(verdicts(made, readers, VERDICTS)) else 1
         drilled = json.loads(made.type("causeway", "drill", "--here", "--json", "--stack", made.stack, *_LEVELS))
         for each in drilled["levels"]:
             met &= each["settled_s"] <= SETTLED_S and each["requests_lost"] == 0
@@ -178,7 +253,6 @@ def main() -> int:
                 f"level {each['level']} as a whole: traffic moved in {each['traffic_moved_s']:.2f} s, settled in "
                 f"{each['settled_s']:.1f} s (limit {SETTLED_S:.0f} s), {each['requests_lost']} requests lost (limit 0)"
             )
-        readers = Readers(made.urls)
         for level, count in rounds.items():
             taken = fast(made, readers, level, count)
             met &= percentile(taken, 0.99) <= LIMITS[level]
@@ -198,6 +272,7 @@ def main() -> int:
             f"automatic, {len(taken)} times: all requests fail -> legacy in {percentile(taken, 0.5):.1f} s (median), "
             f"{percentile(taken, 0.95):.1f} s (p95, limit {AUTOMATIC_S:.0f} s) with scrapes of 5 s"
         )
+        met &= told(verdicts(made, readers, 3 if quick else VERDICTS))
     return 0 if met else 1
 
 
