@@ -17,6 +17,7 @@ from typing import Any, cast
 
 import yaml
 
+from causeway.config.alike import thinned
 from causeway.config.build import build
 from causeway.config.records import Config
 from causeway.errors import ConfigError
@@ -275,9 +276,9 @@ def _validate(values: Mapping[str, Any], definition: str, document: _Document, p
     from jsonschema.exceptions import best_match
 
     body = values["config"] if prefix else values
-    error = best_match(_validator(definition).iter_errors(body))
-    if error is None:
+    if _validator(definition).is_valid(thinned(body)):
         return
+    error = best_match(_validator(definition).iter_errors(body))
     keys = (*prefix, *error.absolute_path)
     if error.validator == "additionalProperties" and isinstance(error.instance, dict):
         raise _unknown_key(error, document, keys)
