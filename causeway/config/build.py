@@ -3,39 +3,25 @@
 from __future__ import annotations
 
 import datetime
-import json
-import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
-from difflib import get_close_matches
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from causeway.config import records as r
+from causeway.config.matrix import accepted_pair, evidence_files
+from causeway.config.matrix import matrix as build_matrix
+from causeway.config.values import Keys, Values, seconds
 from causeway.errors import ConfigError
 from causeway.model import observation as o
 from causeway.model.guardrails import Guardrail, Guardrails, Measure
 from causeway.model.hold import Hold
 from causeway.model.matrix import (
-    Evidence,
-    Interaction,
-    Kind,
     Matrix,
-    Pair,
-    Phase,
-    Routing,
-    Scope,
-    Service,
-    Status,
     Traffic,
     Version,
 )
-from causeway.model.plan import DEPRECATION, INFRASTRUCTURE, Plan
+from causeway.model.plan import INFRASTRUCTURE, Plan
 from causeway.model.plan import build as build_plan
-
-Values = Mapping[str, Any]
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def build(values: Values, stack: str, path: Path, today: datetime.date, *, anywhere: bool = False) -> r.Config:
@@ -43,9 +29,9 @@ def build(values: Values, stack: str, path: Path, today: datetime.date, *, anywh
 
     Which keys must be there is asked for before, by `load`.
     """
-    key = _Keys(values, path)
-    accepted = tuple(_accepted_pair(entry) for entry in key("accept", []) if "pair" in entry)
-    matrix = _matrix(key, _evidence_files(key), accepted, today)
+    key = Keys(values, path)
+    accepted = tuple(accepted_pair(entry) for entry in key("accept", []) if "pair" in entry)
+    matrix = build_matrix(key, evidence_files(key), accepted, today)
     plan = build_plan(matrix)
     hold = _hold(key, matrix)
     position, target = key("position", INFRASTRUCTURE), key("target", None)
@@ -84,252 +70,7 @@ def build(values: Values, stack: str, path: Path, today: datetime.date, *, anywh
     )
 
 
-def seconds(duration: str) -> float:
-    """`3s`, `500ms`, `7d` in seconds."""
-    number, unit = re.fullmatch(r"([0-9.]+)([a-z]+)", duration).groups()  # type: ignore[union-attr]
-    return float(number) * _UNITS[unit]
-
-
-class _Keys:
-    """Values of the namespace `causeway:`, with the file for messages."""
-
-    def __init__(self, values: Values, path: Path) -> None:
-        self._values = values
-        self.path = path
-
-    def __call__(self, name: str, *default: Any) -> Any:
-        found = self._values.get(f"causeway:{name}")
-        return found if found is not None or not default else default[0]
-
-    def unknown(self, name: str, where: str, known: Iterable[str]) -> ConfigError:
-        near = get_close_matches(name, list(known), n=1)
-        return ConfigError(
-            f"{self.path}: {where} names {name}, which is neither a service nor a dependency of causeway:matrix",
-            "the plan would leave it out",
-            f"Did you mean {near[0]}?" if near else "Add it there, or remove the name here.",
-        )
-
-
-# --- the matrix ---------------------------------------------------------------------------------------------------
-
-
-def _matrix(
-    key: _Keys,
-    files: list[tuple[str, str, Kind | None, Pair, Evidence]],
-    accepted: tuple[r.AcceptedPair, ...],
-    today: datetime.date,
-) -> Matrix:
-    raw = key("matrix")
-    traffic = key("traffic", {})
-    services = {name: _service(name, row, key, traffic) for name, row in raw["services"].items()}
-    dependencies = tuple(raw.get("dependencies", ()))
-    known = {*services, *dependencies}
-    _only_once(raw, services, dependencies, key.path)
-    for name in (*traffic, *(entry["service"] for entry in key("acknowledge", []))):
-        if name not in services:
-            raise key.unknown(name, "causeway:traffic or causeway:acknowledge", services)
-    kinds = _kinds(raw.get("interactions", ()))
-    extra: dict[_Joint, dict[Pair, Evidence]] = {}
-    for consumer, provider, kind, pair, evidence in files:
-        extra.setdefault(_joint(consumer, provider, kind, kinds), {})[pair] = evidence
-    exceptions: dict[_Joint, list[r.AcceptedPair]] = {}
-    for each in accepted:
-        exceptions.setdefault(_joint(each.consumer, each.provider, each.kind, kinds), []).append(each)
-    interactions = []
-    for row in raw.get("interactions", ()):
-        for end in (row["consumer"], row["provider"]):
-            if end not in known:
-                raise key.unknown(end, f"interaction {row['consumer']} -> {row['provider']}", known)
-        interactions.append(_interaction(row, extra, key("code", {}), exceptions, today))
-    _check_accepted(exceptions, interactions, key)
-    return Matrix(
-        services=services,
-        phases=_phases(key, services),
-        dependencies=dependencies,
-        interactions=tuple(interactions),
-        acknowledged=frozenset(entry["service"] for entry in key("acknowledge", [])),
-        side_by_side=key("side_by_side", False),
-    )
-
-
-def _only_once(raw: Values, services: Iterable[str], dependencies: Iterable[str], path: Path) -> None:
-    """Nothing is said twice: two answers to one question would both count, or one of them would not."""
-    both = sorted({*services} & {*dependencies})
-    rows = Counter((row["consumer"], row["provider"], row.get("kind", "call")) for row in raw.get("interactions", ()))
-    twice = next((row for row, count in rows.items() if count > 1), None)
-    if both:
-        raise ConfigError(
-            f"{path}: {both[0]} is both a service and a dependency of causeway:matrix",
-            "it would migrate, and be taken for legacy all the same",
-            "Remove it from one of them.",
-        )
-    if twice:
-        raise ConfigError(
-            f"{path}: the interaction {twice[0]} -> {twice[1]} ({twice[2]}) stands twice in causeway:matrix",
-            "evidence of one would not be seen beside the other",
-            "Write its evidence in one place.",
-        )
-
-
-def _service(name: str, row: Values, key: _Keys, traffic: Values) -> Service:
-    ladder = tuple(int(rung) for rung in row.get("ladder") or key("ladder", (10, 25, 50, 75, 100)))
-    if list(ladder) != sorted(set(ladder)) or ladder[-1] != 100:
-        raise ConfigError(
-            f"{key.path}: the ladder of {name} is {list(ladder)}",
-            "traffic would jump back, or never arrive",
-            "A ladder rises and ends at 100.",
-        )
-    split = traffic.get(name, "flag")
-    return Service(
-        name=name,
-        strategy=row["strategy"],
-        ladder=ladder,
-        cohort=row.get("cohort", "user"),
-        traffic=Traffic(split if isinstance(split, str) else split["kind"]),
-        lines=row.get("lines"),
-    )
-
-
-def _phases(key: _Keys, services: Mapping[str, Service]) -> tuple[Phase, ...]:
-    phases = tuple(
-        Phase(row["name"], tuple(row["services"]), row.get("risk"), row.get("week")) for row in key("phases")
-    )
-    reserved = {phase.name for phase in phases} & {INFRASTRUCTURE, DEPRECATION}
-    twice = [name for name, count in Counter(phase.name for phase in phases).items() if count > 1]
-    if reserved or twice:
-        raise ConfigError(
-            f"{key.path}: causeway:phases has {', '.join(sorted(reserved or twice))} "
-            + ("though it is implied" if reserved else "twice"),
-            "positions would not have one meaning",
-            "Rename or remove it.",
-        )
-    placed = Counter(name for phase in phases for name in phase.services)
-    for name in placed:
-        if name not in services:
-            raise key.unknown(name, "causeway:phases", services)
-    wrong = [name for name in services if placed[name] != 1]
-    if wrong:
-        raise ConfigError(
-            f"{key.path}: {wrong[0]} stands in {placed[wrong[0]]} phases of causeway:phases",
-            "it would never move" if placed[wrong[0]] == 0 else "it would move twice",
-            "Every service of causeway:matrix stands in exactly one phase.",
-        )
-    return phases
-
-
-#: One interaction: consumer, provider and kind.
-_Joint = tuple[str, str, Kind]
-
-
-def _kinds(rows: Iterable[Values]) -> Mapping[tuple[str, str], set[Kind]]:
-    """What joins two services."""
-    found: dict[tuple[str, str], set[Kind]] = {}
-    for row in rows:
-        found.setdefault((row["consumer"], row["provider"]), set()).add(Kind(row.get("kind", "call")))
-    return found
-
-
-def _joint(consumer: str, provider: str, kind: Kind | None, kinds: Mapping[tuple[str, str], set[Kind]]) -> _Joint:
-    """Which interaction is meant. Where a call and state join two services and no kind is said, the call.
-
-    What shows that calls are understood says nothing about what the two read of each other's state.
-    """
-    only_state = kinds.get((consumer, provider)) == {Kind.STATE}
-    return consumer, provider, kind or (Kind.STATE if only_state else Kind.CALL)
-
-
-def _interaction(
-    row: Values,
-    extra: Mapping[_Joint, Mapping[Pair, Evidence]],
-    code: Mapping[str, str],
-    accepted: Mapping[_Joint, Iterable[r.AcceptedPair]],
-    today: datetime.date,
-) -> Interaction:
-    joint = consumer, provider, kind = row["consumer"], row["provider"], Kind(row.get("kind", "call"))
-    evidence = dict(extra.get(joint, {}))
-    evidence |= {Pair.parse(pair): _evidence(entry) for pair, entry in row.get("evidence", {}).items()}
-    evidence = {pair: replace(entry, stale=_stale(entry, code, today)) for pair, entry in evidence.items()}
-    for exception in accepted.get(joint, ()):
-        present = evidence.get(exception.pair)
-        if present is None or (present.status is Status.VERIFIED and present.stale):
-            evidence[exception.pair] = _accepted(exception, today)
-    return Interaction(
-        consumer=consumer,
-        provider=provider,
-        kind=kind,
-        routing=Routing(row.get("routing", "request")),
-        scope=Scope(row.get("scope", "shared")),
-        evidence=evidence,
-    )
-
-
-def _accepted(exception: r.AcceptedPair, today: datetime.date) -> Evidence:
-    """An acceptance that has run out is stale evidence, not none: the order of the plan must not change at midnight."""
-    why = f"accepted unknown: {exception.reason} (until {exception.expires})"
-    stale = f"acceptance expired on {exception.expires}" if exception.expires < today else None
-    return Evidence(Status.VERIFIED, why, expires=exception.expires, stale=stale, accepted=True)
-
-
-def _evidence(entry: Values) -> Evidence:
-    status = Status.VERIFIED if "verified" in entry else Status.INCOMPATIBLE
-    return Evidence(
-        status,
-        entry[status.value],
-        date=_date(entry.get("date")),
-        expires=_date(entry.get("expires")),
-        about=dict(entry.get("about", {})),
-    )
-
-
-def _stale(evidence: Evidence, code: Mapping[str, str], today: datetime.date) -> str | None:
-    if evidence.expires is not None and evidence.expires < today:
-        return f"expired on {evidence.expires}"
-    for service, version in evidence.about.items():
-        if service in code and code[service] != version:
-            return f"about {service} {version}; {code[service]} would run"
-    return None
-
-
-def _evidence_files(key: _Keys) -> list[tuple[str, str, Kind | None, Pair, Evidence]]:
-    """Evidence that `causeway evidence` has written: later files win, config's own entries win over all."""
-    found = []
-    for name in key("evidence", []):
-        path = key.path.parent / name
-        try:
-            rows = json.loads(path.read_text(encoding="utf-8"))["evidence"]
-            found += [
-                (row["consumer"], row["provider"], _kind(row), Pair.parse(row["pair"]), _evidence(row)) for row in rows
-            ]
-        except OSError as error:
-            raise ConfigError(
-                f"{key.path}: evidence file {path} cannot be read: {error.strerror}",
-                "its pairs would be unknown",
-                "Run `causeway evidence` again, or remove the entry.",
-            ) from None
-        except (ValueError, KeyError, TypeError) as error:
-            raise ConfigError(
-                f"{path} is no evidence file: {error!r}", "its pairs would be unknown", "Run `causeway evidence` again."
-            ) from None
-    return found
-
-
-def _kind(row: Values) -> Kind | None:
-    return Kind(row["kind"]) if "kind" in row else None
-
-
-def _check_accepted(accepted: Iterable[_Joint], interactions: list[Interaction], key: _Keys) -> None:
-    known = {(interaction.consumer, interaction.provider, interaction.kind) for interaction in interactions}
-    for consumer, provider, kind in accepted:
-        if (consumer, provider, kind) not in known:
-            raise ConfigError(
-                f"{key.path}: causeway:accept names {consumer} -> {provider} ({kind}), "
-                "which is no interaction of causeway:matrix",
-                "nothing would be accepted by it",
-                "Correct the names, or remove the entry.",
-            )
-
-
-def _hold(key: _Keys, matrix: Matrix) -> Hold:
+def _hold(key: Keys, matrix: Matrix) -> Hold:
     try:
         hold = Hold.parse(key("hold", []))
     except ValueError as error:
@@ -373,7 +114,7 @@ def _caps_are_rungs(hold: Hold, matrix: Matrix, path: Path) -> None:
 # --- how it is watched --------------------------------------------------------------------------------------------
 
 
-def _guardrails(key: _Keys) -> Guardrails:
+def _guardrails(key: Keys) -> Guardrails:
     given = key("guardrails", None)
     if given is None:
         return Guardrails()
@@ -432,7 +173,7 @@ def _expanded(row: Values, matrix: Matrix) -> Iterator[Values]:
         yield {**row, "service": service, "name": f"{row['name']} of {service}"}
 
 
-def _probe(row: Values, key: _Keys, matrix: Matrix) -> o.ProbeSpec:
+def _probe(row: Values, key: Keys, matrix: Matrix) -> o.ProbeSpec:
     if row["service"] not in matrix.services:
         raise key.unknown(row["service"], f"probe {row['name']}", matrix.services)
     fields = {name: value for name, value in row.items() if name != "kind"}
@@ -492,17 +233,6 @@ def _freeze(row: Values, path: Path) -> r.Freeze:
     return r.Freeze(start, end, row["why"])
 
 
-def _accepted_pair(row: Values) -> r.AcceptedPair:
-    return r.AcceptedPair(
-        row["consumer"],
-        row["provider"],
-        Pair.parse(row["pair"]),
-        row["reason"],
-        datetime.date.fromisoformat(row["expires"]),
-        _kind(row),
-    )
-
-
 def _accepted_positions(rows: list[Values]) -> tuple[r.AcceptedPosition, ...]:
     return tuple(
         r.AcceptedPosition(row["position"], row["reason"], datetime.date.fromisoformat(row["expires"]))
@@ -529,7 +259,3 @@ def _backup(row: Values, archive: str) -> r.Backup:
 def _cloud(row: Values) -> r.Cloud:
     fields: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in row.items()}
     return r.Cloud(**fields)
-
-
-def _date(text: str | None) -> datetime.date | None:
-    return datetime.date.fromisoformat(text) if text else None
