@@ -89,9 +89,22 @@ class Reports:
                 old.unlink()
 
 
+#: Figures' courses may hold so many points together, and each so many, for a report to fit into one document.
+_POINTS, _POINTS_EACH = 20_000, 60
+
+
 def document(found: HealthReport) -> dict[str, Any]:
-    """A report as a document. It has no `seq`, which keeps it out of the journal's order."""
-    return {**found.as_dict(), "kind": "health", "expires_at": found.at + KEPT}
+    """A report as a document. It has no `seq`, which keeps it out of the journal's order.
+
+    Courses are thinned, the newest points and the shape stay: the files have all of them.
+    """
+    facts = found.as_dict()
+    figures = [figure for each in facts["services"] for figure in (*each["package"], *each["legacy"], each["demand"])]
+    most = max(1, min(_POINTS_EACH, _POINTS // max(1, len(figures))))
+    for figure in figures:
+        step = -(-len(figure["course"]) // most)
+        figure["course"] = figure["course"][::-1][::step][::-1] if step else []
+    return {**facts, "kind": "health", "expires_at": found.at + KEPT}
 
 
 def _stamp(found: HealthReport) -> str:

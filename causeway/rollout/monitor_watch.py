@@ -31,7 +31,7 @@ class Watch:
     _renewed: float = field(default=0.0, init=False)
 
     def observe(self, served: Standing, look: Look) -> Verdict:
-        """Adds a look and says what it has led to. Raises Unreachable where baselines cannot be read."""
+        """Adds a look and says what it has led to."""
         now = self.stack.clock.monotonic()
         if self._soak is None or served != self._about or self._compares_with_others(self._soak, now):
             # What is counted in this look came, in part, before the place was reached.
@@ -62,7 +62,12 @@ class Watch:
     def _begin(self, served: Standing) -> Soak:
         config = self.stack.config
         watched = [name for name, weight in served.weights.items() if weight > 0]
-        return Soak.begin(watched, config.guardrails, config.soak, self.stack.baselines(), moving=())
+        try:
+            baselines = self.stack.baselines()
+        except CausewayError as error:  # errors, probes and data are judged without; response times are missing
+            self.stack.say("baselines", f"judging without baselines: {error.fact}", served.place)
+            baselines = {}
+        return Soak.begin(watched, config.guardrails, config.soak, baselines, moving=())
 
 
 def harmed(verdict: Verdict | None) -> bool:

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from causeway.errors import Conflict, Held, Unreachable
+from causeway.errors import Conflict, Held, IntegrityError, Unreachable
 from causeway.health.baselines import Baseline
+from causeway.health.history import History
+from causeway.health.reports import Figure, ServiceHealth, report
 from causeway.model.moves import Place
 from causeway.model.verdict import Cause, Decision, Reason, Verdict
 from causeway.model.window import Category, Check, Histogram, Tally
@@ -19,6 +21,8 @@ from causeway.rollout import monitor_duty, triggers
 from causeway.rollout.journal import Journal, State
 from causeway.rollout.monitor_duty import Duty
 from causeway.rollout.monitor_pulse import Pulse
+from causeway.rollout.monitor_reports import document
+from causeway.rollout.monitor_watch import Watch
 from causeway.rollout.notify import Severity
 from tests.rollout.fakes import T0, World
 from tests.rollout.monitors import US, later, monitor_of, step, taken, walked
@@ -105,6 +109,33 @@ def test_a_living_runner_that_does_not_act_is_not_waited_for_without_end(here: W
             step(monitor, 1)
     assert here.served("Reader") == 0
     assert firings(here) == ["rollback at level 1, by the monitor"]
+
+
+def test_without_baselines_errors_are_judged_all_the_same(here: World) -> None:
+    """Prevents: one damaged baseline document, and nobody acts on a package that fails all of its requests."""
+    walked(here, "low/Reader/50")
+    monitor = monitor_of(here)
+
+    def damaged() -> dict[str, float]:
+        raise IntegrityError("performance_baselines/x is no baseline")
+
+    monitor.stack = replace(monitor.stack, baselines=damaged)
+    monitor.watch = Watch(monitor.stack)
+    here.observer.bad["Reader"] = 1.0
+    step(monitor, 5)
+    assert here.served("Reader") == 0
+
+
+def test_a_report_of_many_short_windows_fits_into_a_document(here: World) -> None:
+    """Prevents: after a quarter of an hour of short windows no report is written to Firestore any more."""
+    names = [f"S{number}" for number in range(400)]
+    figure = Figure("error rate", 0.01, 0.01, tuple(number / 4500 for number in range(4500)), None, "ok")
+    services = tuple(ServiceHealth(name, 50, "1", (figure,) * 4, (figure,) * 3, figure) for name in names)
+    found = report(History(0.4), "test", "low", {}, here.config.guardrails, here.time.now())
+    written = document(replace(found, services=services))
+    assert len(json.dumps(written, default=str)) < 900_000
+    course = written["services"][0]["package"][0]["course"]
+    assert course[-1] == figure.course[-1], "the newest point stays"
 
 
 def test_a_way_back_under_way_is_never_taken_over(here: World) -> None:
