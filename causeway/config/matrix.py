@@ -45,9 +45,9 @@ def matrix(
         if name not in services:
             raise key.unknown(name, "causeway:traffic or causeway:acknowledge", services)
     kinds = _kinds(raw.get("interactions", ()))
-    extra: dict[_Joint, dict[Pair, Evidence]] = {}
+    extra: dict[_Joint, list[tuple[Pair, Evidence]]] = {}
     for consumer, provider, kind, pair, evidence in files:
-        extra.setdefault(_joint(consumer, provider, kind, kinds), {})[pair] = evidence
+        extra.setdefault(_joint(consumer, provider, kind, kinds), []).append((pair, evidence))
     exceptions: dict[_Joint, list[r.AcceptedPair]] = {}
     for each in accepted:
         exceptions.setdefault(_joint(each.consumer, each.provider, each.kind, kinds), []).append(each)
@@ -156,15 +156,18 @@ def _joint(consumer: str, provider: str, kind: Kind | None, kinds: Mapping[tuple
 
 def _interaction(
     row: Values,
-    extra: Mapping[_Joint, Mapping[Pair, Evidence]],
+    extra: Mapping[_Joint, Iterable[tuple[Pair, Evidence]]],
     code: Mapping[str, str],
     accepted: Mapping[_Joint, Iterable[r.AcceptedPair]],
     today: datetime.date,
 ) -> Interaction:
     joint = consumer, provider, kind = row["consumer"], row["provider"], Kind(row.get("kind", "call"))
-    evidence = dict(extra.get(joint, {}))
-    evidence |= {Pair.parse(pair): _evidence(entry) for pair, entry in row.get("evidence", {}).items()}
-    evidence = {pair: replace(entry, stale=_stale(entry, code, today)) for pair, entry in evidence.items()}
+    own = ((Pair.parse(pair), _evidence(entry)) for pair, entry in row.get("evidence", {}).items())
+    evidence: dict[Pair, Evidence] = {}
+    for pair, entry in (*extra.get(joint, ()), *own):
+        judged = replace(entry, stale=_stale(entry, code, today))
+        before = evidence.get(pair)
+        evidence[pair] = before if before is not None and _weight(before) > _weight(judged) else judged
     for exception in accepted.get(joint, ()):
         present = evidence.get(exception.pair)
         if present is None or (present.status is Status.VERIFIED and present.stale):
@@ -177,6 +180,13 @@ def _interaction(
         scope=Scope(row.get("scope", "shared")),
         evidence=evidence,
     )
+
+
+def _weight(evidence: Evidence) -> int:
+    """What counts where several speak of one pair: that it is known to break, then what is known now, then what was."""
+    if evidence.stale:
+        return 0
+    return 2 if evidence.status is Status.INCOMPATIBLE else 1
 
 
 def _accepted(exception: r.AcceptedPair, today: datetime.date) -> Evidence:
@@ -207,15 +217,15 @@ def _stale(evidence: Evidence, code: Mapping[str, str], today: datetime.date) ->
 
 
 def evidence_files(key: Keys) -> list[tuple[str, str, Kind | None, Pair, Evidence]]:
-    """Evidence that `causeway evidence` has written: later files win, config's own entries win over all."""
+    """Evidence that `causeway evidence` has written, file by file."""
     found = []
     for name in key("evidence", []):
         path = key.path.parent / name
         try:
             rows = json.loads(path.read_text(encoding="utf-8"))["evidence"]
-            found += [
-                (row["consumer"], row["provider"], _kind(row), Pair.parse(row["pair"]), _evidence(row)) for row in rows
-            ]
+            for row in rows:
+                _says_one_thing(row)
+                found.append((row["consumer"], row["provider"], _kind(row), Pair.parse(row["pair"]), _evidence(row)))
         except OSError as error:
             raise ConfigError(
                 f"{key.path}: evidence file {path} cannot be read: {error.strerror}",
@@ -227,6 +237,18 @@ def evidence_files(key: Keys) -> list[tuple[str, str, Kind | None, Pair, Evidenc
                 f"{path} is no evidence file: {error!r}", "its pairs would be unknown", "Run `causeway evidence` again."
             ) from None
     return found
+
+
+_ROW = frozenset({"consumer", "provider", "kind", "pair", "verified", "incompatible", "date", "expires", "about"})
+
+
+def _says_one_thing(row: Values) -> None:
+    """A row of a file is held to what the schema asks of config: a machine may have written it, or a person."""
+    said = [row[status.value] for status in Status if status.value in row]
+    if len(said) != 1 or not (isinstance(said[0], str) and said[0].strip()):
+        raise ValueError(f"{dict(row)} must say why it is either verified or incompatible")
+    if unknown := sorted(set(row) - _ROW):
+        raise ValueError(f"{dict(row)} has no use for {', '.join(unknown)}")
 
 
 def _kind(row: Values) -> Kind | None:

@@ -103,6 +103,7 @@ def judge(plan: Plan, here: Standing | None, there: Place, now: Circumstances) -
             _release(plan, move, now)
         case Direction.HOLD:
             _still_legacy(plan, here.place)
+            _not_over_a_point_of_no_return(move, now)
         case Direction.STAY:
             _stay(move)
     return move
@@ -238,12 +239,7 @@ def _back(plan: Plan, move: Move, now: Circumstances) -> None:
             "a stale checkout must not roll a stack back by accident",
             'If it is meant, say why: CAUSEWAY_REASON="…" pulumi up, or --reason TEXT.',
         )
-    if now.no_return:
-        raise MoveRefused(
-            f"the point of no return of {', '.join(now.no_return)} lies between {there} and {here}",
-            "legacy would read data that only the package understands",
-            "Only `causeway rollback --level 4` goes back from here: it restores the data as well.",
-        )
+    _not_over_a_point_of_no_return(move, now)
     if here is not None and here.position == LAST and there.position in plan:
         before = plan.positions[-2].name
         if there.position != before:
@@ -252,6 +248,15 @@ def _back(plan: Plan, move: Move, now: Circumstances) -> None:
                 "traffic would go to a side that is not there",
                 f"Bring it back first: pulumi config set causeway:position {before}",
             )
+
+
+def _not_over_a_point_of_no_return(move: Move, now: Circumstances) -> None:
+    if now.no_return:
+        raise MoveRefused(
+            f"the point of no return of {', '.join(now.no_return)} lies between {move.there} and {move.here}",
+            "legacy would read data that only the package understands",
+            "Only `causeway rollback --level 4` goes back from here: it restores the data as well.",
+        )
 
 
 def _release(plan: Plan, move: Move, now: Circumstances) -> None:

@@ -322,3 +322,49 @@ def test_what_is_said_of_a_call_alone_leaves_lone_state_unknown(tmp_path: Path) 
         (tmp_path / "e.json").write_text(json.dumps({"evidence": [row | kind]}))
         with_file = text.replace("causeway:seed: s\n", "causeway:seed: s\n  causeway:evidence: [e.json]\n")
         assert load(tmp_path, with_file).matrix.interactions[0].verified(P_L) is verified
+
+
+@pytest.mark.parametrize(
+    ("files", "own", "wins"),
+    [
+        (['"incompatible": "failed"', '"verified": "interfaces match"'], "", "failed"),
+        (['"incompatible": "failed"'], "{verified: an old entry}", "failed"),
+        (['"verified": "fresh"'], "{verified: old, expires: 2020-01-01}", "fresh"),
+        (['"verified": "first"', '"verified": "second"'], "", "second"),
+        (
+            ['"incompatible": "v1 broke", "about": {"A": "v1"}', '"verified": "v2 works", "about": {"A": "v2"}'],
+            "",
+            "v2 works",
+        ),
+    ],
+)
+def test_what_is_known_to_break_counts_and_then_what_is_known_now(
+    tmp_path: Path, files: list[str], own: str, wins: str
+) -> None:
+    """Prevents: an interface check that comes later, or an old line of config, hides a contract test that failed."""
+    for number, said in enumerate(files):
+        row = f'{{"consumer": "A", "provider": "B", "pair": "package->legacy", {said}}}'
+        (tmp_path / f"{number}.json").write_text(f'{{"evidence": [{row}]}}')
+    text = GOOD.replace(
+        "{verified: tests, expires: 2026-02-01, about: {A: v2}}", own or "{verified: x, expires: 2001-01-01}"
+    )
+    text += f"  causeway:evidence: [{', '.join(f'{n}.json' for n in range(len(files)))}]\n  causeway:code: {{A: v2}}\n"
+    assert load(tmp_path, text).matrix.interactions[0].evidence[P_L].source == wins
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        '"verified": false',
+        '"verified": ""',
+        '"verified": "a", "incompatible": "b"',
+        '"verified": "a", "expired": "2020-01-01"',
+    ],
+)
+def test_a_row_of_a_file_says_one_thing(tmp_path: Path, said: str) -> None:
+    """Prevents: `"verified": false` counts as verified."""
+    (tmp_path / "e.json").write_text(
+        f'{{"evidence": [{{"consumer": "A", "provider": "B", "pair": "package->legacy", {said}}}]}}'
+    )
+    with pytest.raises(ConfigError, match="is no evidence file"):
+        load(tmp_path, GOOD + "  causeway:evidence: [e.json]\n")

@@ -280,3 +280,10 @@ def test_a_cohort_does_not_change_on_the_ladder() -> None:
     here = replace(standing(PLAN, "low/A/50"), cohorts={"A": "tenant", "B": "user"})
     with pytest.raises(MoveRefused, match="the cohort of A has changed"):
         judge(PLAN, here, there, GOOD)
+
+
+def test_a_breaker_is_no_way_around_a_point_of_no_return() -> None:
+    """Prevents: what a rollback refuses, `causeway:hold` and `pulumi up` do."""
+    over = Circumstances(no_return=("B",))
+    with pytest.raises(MoveRefused, match="the point of no return of B lies between"):
+        move("high/B/50", "high/B/50", over, holding=Hold({"B": 0}))
