@@ -15,6 +15,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -129,6 +130,7 @@ class Pulumi:
         self._policies = policies
         self._clock = clock
         self._running: set[subprocess.Popen[bytes]] = set()
+        self._starting = threading.Lock()  # what has begun is known before anybody asks what runs
         self._work.mkdir(parents=True, exist_ok=True)
 
     def preview(self, plan: Path, *, reason: str = "", guarded: bool = True) -> Outcome:
@@ -173,7 +175,9 @@ class Pulumi:
         self._plain("cancel", self.stack, "--yes")
 
     def abort(self) -> None:
-        for process in tuple(self._running):
+        with self._starting:
+            begun = tuple(self._running)
+        for process in begun:
             process.send_signal(signal.SIGINT)  # once: what is in flight finishes, and the state stays clean
         deadline = time.monotonic() + _GRACE
         while self._running and time.monotonic() < deadline:
@@ -192,16 +196,17 @@ class Pulumi:
         environment[CARRIED] = orphans.carried(Owner.of_this(), self._work)
         began = self._clock()
         with output.open("wb") as out:
-            process = subprocess.Popen(
-                command,
-                cwd=self._folder,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-            self._running.add(process)
+            with self._starting:
+                process = subprocess.Popen(
+                    command,
+                    cwd=self._folder,
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+                self._running.add(process)
             try:
                 code = process.wait()
             except BaseException:
