@@ -119,7 +119,11 @@ def lease(stack: Stack, *, force: bool = False, yields: bool = False) -> Iterato
 
 @contextmanager
 def open_runner(stack: Stack) -> Iterator[Runner]:
-    """A runner under the stack's lease."""
+    """A runner under the stack's lease.
+
+    Raises ConfigError where config wants a place that is none: ways back begin anywhere, walking needs to know where.
+    """
+    from_file(stack.file, today=stack.clock.now().date())
     with lease(stack) as (journal, heartbeat), open_checker(stack) as checker:
         yield Runner(stack, journal, heartbeat, checker)
 
