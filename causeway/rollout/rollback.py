@@ -94,9 +94,7 @@ def target(stack: Stack, here: Place, request: Request) -> Place:
 def check(stack: Stack, request: Request) -> None:
     """Raise what `send_back` would refuse, before a runner has lost its lease to a rollback that cannot be."""
     if (serving := _serving(stack)) is not None and request.level < 4:
-        here, there = _way(stack, serving, request)
-        _not_over_a_point_of_no_return(stack, here, there)
-        _legacy_answers(stack, request, _falling(stack, serving, there))
+        _judged_way(stack, serving, request)
 
 
 def send_back(stack: Stack, journal: Journal, request: Request) -> Record:
@@ -110,11 +108,7 @@ def send_back(stack: Stack, journal: Journal, request: Request) -> Record:
     serving = _serving(stack)
     if serving is None:
         raise MoveRefused("this stack has applied nothing yet", "there is nothing to go back from")
-    here, there = _way(stack, serving, request)
-    falling = _falling(stack, serving, there)
-    if request.level < 4:
-        _not_over_a_point_of_no_return(stack, here, there)
-    _legacy_answers(stack, request, falling)
+    here, there, falling = _judged_way(stack, serving, request)
     if request.pace is Pace.GRACEFUL:
         _drain(stack, falling)
     left = _left_undone(journals.last(stack.store, stack.name))
@@ -226,6 +220,16 @@ def _way(stack: Stack, serving: Standing, request: Request) -> tuple[Place, Plac
     if here.position != serving.place.position or lower != there:
         stack.say("edited", f"the plan has changed since {serving.place} was applied; nothing is raised by it", lower)
     return here, lower
+
+
+def _judged_way(stack: Stack, serving: Standing, request: Request) -> tuple[Place, Place, dict[str, tuple[int, int]]]:
+    """From where, to where, and whose weights fall. Raises MoveRefused or Held where that must not be."""
+    here, there = _way(stack, serving, request)
+    falling = _falling(stack, serving, there)
+    if request.level < 4:
+        _not_over_a_point_of_no_return(stack, here, there)
+    _legacy_answers(stack, request, falling)
+    return here, there, falling
 
 
 def _for_the_same_users(flag_set: FlagSet, serving: Standing) -> FlagSet:
