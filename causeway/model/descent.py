@@ -6,18 +6,18 @@ false changes the order, so that the same position means other weights, or is no
 
 from __future__ import annotations
 
-from causeway.model.hold import Hold
+from causeway.model.edited import named
 from causeway.model.moves import Place, Standing
 from causeway.model.plan import Plan
 
 
 def known(plan: Plan, served: Standing) -> Place:
     """The served place; where the plan has no such position, the last one that puts nobody on a package anew."""
-    caps = {name: cap for name, cap in served.place.hold.caps.items() if name in plan.matrix.services}
+    hold = named(plan, served.place.hold)
     if served.place.position in plan:
-        return Place(served.place.position, Hold(caps))
+        return Place(served.place.position, hold)
     below = (each for each in reversed(plan.positions) if not _rising(plan, served, Place(each.name)))
-    return Place(next(below).name, Hold(caps))  # the first position moves no traffic, so there always is one
+    return Place(next(below).name, hold)  # the first position moves no traffic, so there always is one
 
 
 def never_up(plan: Plan, served: Standing, there: Place) -> Place:

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from causeway.errors import MoveRefused
+from causeway.model import edited
 from causeway.model.hold import NO_HOLD, Hold
-from causeway.model.plan import INFRASTRUCTURE, LAST, Plan
+from causeway.model.plan import INFRASTRUCTURE, LAST, Plan, Position, StackState
+from causeway.model.stage import Stage
 
 
 class Direction(StrEnum):
@@ -39,12 +41,17 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What a stack has applied last, read from its flag set: where, who is on what, and how users are bucketed."""
+    """What a stack has applied last, read from its flag set: where, who is on what, and how users are bucketed.
+
+    `stages` and `modes` are what strategies have done there; a service that is not in them is not compared.
+    """
 
     place: Place
     weights: Mapping[str, int]
     seed: str = ""
     cohorts: Mapping[str, str] = field(default_factory=dict)
+    stages: Mapping[str, Stage] = field(default_factory=dict)
+    modes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,26 +93,26 @@ class Move:
 
 def judge(plan: Plan, here: Standing | None, there: Place, now: Circumstances) -> Move:
     """The move from where the stack stands to where it shall stand. Raises MoveRefused where it is not legal."""
-    wanted = plan.at(there.position, there.hold).weights
+    wanted = plan.at(there.position, there.hold)
     if here is None:
         return _create(there)
     old = here.weights
-    changes = {name: (old.get(name, 0), wanted.get(name, 0)) for name in {**old, **wanted}}
+    changes = {name: (old.get(name, 0), wanted.weights.get(name, 0)) for name in {**old, **wanted.weights}}
     changes = {name: pair for name, pair in changes.items() if pair[0] != pair[1]}
-    move = Move(_direction(plan, here.place, there, changes), here.place, there, changes)
-    _same_users(plan, here, wanted, now)
+    move = Move(_direction(plan, here, wanted, there, changes), here.place, there, changes)
+    _same_users(plan, here, wanted.weights, now)
     match move.direction:
         case Direction.FORWARD:
             _forward(plan, here, move, now)
         case Direction.BACK:
             _back(plan, move, now)
         case Direction.RELEASE:
-            _release(plan, move, now)
+            _release(plan, here, wanted, move, now)
         case Direction.HOLD:
             _still_legacy(plan, here.place)
             _not_over_a_point_of_no_return(move, now)
         case Direction.STAY:
-            _stay(move)
+            _stay(plan, here, wanted, move)
     return move
 
 
@@ -138,15 +145,32 @@ def _create(there: Place) -> Move:
     return Move(Direction.CREATE, None, there)
 
 
-def _direction(plan: Plan, here: Place, there: Place, changes: Mapping[str, tuple[int, int]]) -> Direction:
-    if here.position not in plan:  # the plan was edited since; only the weights can tell
-        return Direction.BACK if any(new < old for old, new in changes.values()) else Direction.STAY
-    step = plan[there.position].index - plan[here.position].index
+def _direction(
+    plan: Plan, here: Standing, wanted: StackState, there: Place, changes: Mapping[str, tuple[int, int]]
+) -> Direction:
+    if here.place.position not in plan:
+        return _direction_by_effect(plan, here, wanted, changes)
+    step = plan[there.position].index - plan[here.place.position].index
     if step:
         return Direction.FORWARD if step > 0 else Direction.BACK
-    if here.hold == there.hold:
+    if here.place.hold == there.hold:
         return Direction.STAY
     return Direction.RELEASE if any(new > old for old, new in changes.values()) else Direction.HOLD
+
+
+def _direction_by_effect(
+    plan: Plan, here: Standing, wanted: StackState, changes: Mapping[str, tuple[int, int]]
+) -> Direction:
+    """The plan was edited since, so that names say nothing: it is back where a weight falls or a strategy is undone."""
+    if any(new < old for old, new in changes.values()):
+        return Direction.BACK
+    alike = edited.alike(plan, here, wanted.hold)
+    before = not alike or plan[wanted.position].index < alike[0].index
+    undone = all(
+        wanted.modes[name] == here.modes.get(name, wanted.modes[name]) if weight else stage is Stage.UNTOUCHED
+        for (name, weight), stage in zip(wanted.weights.items(), wanted.stages.values(), strict=True)
+    )
+    return Direction.BACK if before and undone and not changes else Direction.STAY
 
 
 def _forward(plan: Plan, here: Standing, move: Move, now: Circumstances) -> None:
@@ -162,15 +186,36 @@ def _forward(plan: Plan, here: Standing, move: Move, now: Circumstances) -> None
             f"Go to {following} next: pulumi config set causeway:position {following}",
         )
     _no_brakes(here.place, move, now)
-    planned = plan.at(here.place.position, here.place.hold).weights
+    _as_applied(plan, here)
+    _judged(here.place, now)
+
+
+def _as_applied(plan: Plan, here: Standing) -> None:
+    """Going on starts from what the stack has: an edited plan must not move anything beside the step."""
+    planned = plan.at(here.place.position, edited.named(plan, here.place.hold))
     # A service that the plan no longer has would fall to legacy unseen, so both sides' names count.
-    if any(planned.get(name, 0) != here.weights.get(name, 0) for name in {**planned, **here.weights}):
+    names = {**planned.weights, **here.weights}
+    if any(planned.weights.get(name, 0) != here.weights.get(name, 0) for name in names):
         raise MoveRefused(
             f"the plan gives {here.place.position} other weights than the stack has applied there",
             "the step would move more traffic than its own",
             "Undo the change of matrix, phases or ladder, or go back to where both agree.",
         )
-    _judged(here.place, now)
+    _same_way(here, planned)
+
+
+def _same_way(here: Standing, planned: StackState, move: Move | None = None) -> None:
+    """A service whose weight does not change keeps its strategy, and its place in it."""
+    name = next((each for each in edited.differing(here, planned) if not move or each not in move.changes), None)
+    if name is None:
+        return
+    applied = edited.progress(here.stages.get(name, planned.stages[name]), here.modes.get(name, {}))
+    raise MoveRefused(
+        f"the plan has {name} {edited.progress(planned.stages[name], planned.modes[name])} at {planned.position}; "
+        f"the stack has applied {applied}",
+        "what its strategy has begun would be dropped, or what it never did be taken for done",
+        f"Undo the change of strategy or phases, or go back to where {name} is untouched first.",
+    )
 
 
 def _no_brakes(here: Place, move: Move, now: Circumstances) -> None:
@@ -259,9 +304,9 @@ def _not_over_a_point_of_no_return(move: Move, now: Circumstances) -> None:
         )
 
 
-def _release(plan: Plan, move: Move, now: Circumstances) -> None:
-    assert move.here is not None
-    _no_brakes(move.here, move, now)
+def _release(plan: Plan, here: Standing, wanted: StackState, move: Move, now: Circumstances) -> None:
+    _no_brakes(here.place, move, now)
+    _same_way(here, wanted, move)
     for name, (old, new) in move.changes.items():
         ladder = (0, *plan.matrix.services[name].ladder)
         reachable = next((rung for rung in ladder if rung > old), 100)
@@ -272,7 +317,7 @@ def _release(plan: Plan, move: Move, now: Circumstances) -> None:
                 f"`causeway release {name} --reason TEXT` climbs it.",
             )
     if any(old for old, new in move.changes.values() if new > old):
-        _judged(move.here, now)
+        _judged(here.place, now)
     elif not now.reason:
         raise MoveRefused(
             f"closing the breaker of {', '.join(move.changes)} needs a reason",
@@ -290,11 +335,25 @@ def _still_legacy(plan: Plan, here: Place) -> None:
         )
 
 
-def _stay(move: Move) -> None:
+def _stay(plan: Plan, here: Standing, wanted: StackState, move: Move) -> None:
     if move.changes:
         name, (old, new) = next(iter(move.changes.items()))
         raise MoveRefused(
-            f"the plan has changed so that {name} would go from {old} to {new} % at {move.there.position}",
+            f"the plan has changed so that {name} would go from {old} to {new} % at {wanted.position}",
             "a change of matrix, phases or ladder must not move traffic by itself",
             "Undo it, or make it at a position where both plans agree.",
+        )
+    _same_way(here, wanted)
+    if here.place.position not in plan:
+        _renamed(here.place.position, edited.alike(plan, here, wanted.hold), wanted.position)
+
+
+def _renamed(old: str, alike: list[Position], new: str) -> None:
+    """A position that is gone may go on under another phase's name, or start at the first place that is like it."""
+    tail = old.partition("/")[2]
+    if new not in (alike[0].name, *(each.name for each in alike if each.name.partition("/")[2] == tail)):
+        raise MoveRefused(
+            f"this plan has no position {old} any more, and {new} is further on",
+            "what lies between would be skipped without its actions, soaks and verdicts",
+            f"pulumi config set causeway:position {alike[0].name}",
         )

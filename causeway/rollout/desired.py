@@ -38,6 +38,11 @@ def flag_set(config: Config, place: Place) -> FlagSet:
 def standing(definition: str) -> Standing:
     """Where a stack stands, by the flag set it has applied. Raises ConfigError on anything that is none."""
     found = flags.read(definition)
-    weights = {flag.service: flag.weight for flag in found.flags}
-    cohorts = {flag.service: flag.cohort for flag in found.flags}
-    return Standing(Place(found.position, Hold.parse(found.hold)), weights, found.seed, cohorts)
+    return Standing(
+        place=Place(found.position, Hold.parse(found.hold)),
+        weights={flag.service: flag.weight for flag in found.flags},
+        seed=found.seed,
+        cohorts={flag.service: flag.cohort for flag in found.flags},
+        stages={flag.service: flag.stage for flag in found.flags},
+        modes={flag.service: flag.modes for flag in found.flags},
+    )

@@ -39,7 +39,8 @@ plans = matrices().map(build)
 
 def standing(plan: Plan, position: str, hold: Hold = NO_HOLD) -> Standing:
     """A stack that has applied what the plan says."""
-    return Standing(Place(position, hold), plan.at(position, hold).weights)
+    state = plan.at(position, hold)
+    return Standing(Place(position, hold), state.weights, stages=state.stages, modes=state.modes)
 
 
 def move(here: str, there: str, now: Circumstances = GOOD, *, held: Hold = NO_HOLD, holding: Hold = NO_HOLD) -> Move:
@@ -213,6 +214,72 @@ def test_from_a_position_that_the_plan_no_longer_has_only_weights_count() -> Non
     assert judge(PLAN, here, Place(INFRASTRUCTURE), WHY).direction is Direction.BACK
 
 
+def renamed(matrix: Matrix) -> Plan:
+    """The plan of a matrix whose phases have got other names."""
+    phases = tuple(replace(phase, name=f"renamed-{number}") for number, phase in enumerate(matrix.phases))
+    return build(replace(matrix, phases=phases))
+
+
+def test_a_renamed_phase_skips_nothing() -> None:
+    """Prevents: a phase is renamed, and any place of the same weights is a legal `stay`, actions skipped unseen."""
+    edited = build(replace(MATRIX, phases=(MATRIX.phases[0], Phase("top", ("B",)))))
+    here = standing(PLAN, "high/B/dual-write")
+    assert judge(edited, here, Place("top/B/dual-write"), GOOD).direction is Direction.STAY
+    with pytest.raises(MoveRefused, match="no position high/B/dual-write any more, and top/B/verify-parity is further"):
+        judge(edited, here, Place("top/B/verify-parity"), WHY)
+    before = standing(PLAN, "low/A/100")
+    for there in ("renamed-0/A/100", "renamed-1/B/dual-write", "renamed-1/B/verify-parity"):
+        assert legal(renamed(MATRIX), before, Place(there), WHY) == (there == "renamed-0/A/100"), there
+
+
+def test_legacy_is_retired_from_the_position_before_it_alone() -> None:
+    """Prevents: a phase is renamed at its last rung, and the next update retires legacy without the last soak."""
+    edited = build(replace(MATRIX, phases=(MATRIX.phases[0], Phase("top", ("B",)))))
+    here = standing(PLAN, "high/B/100")
+    assert judge(edited, here, Place("top/B/100"), GOOD).direction is Direction.STAY
+    for known in (here, Standing(here.place, here.weights)):
+        with pytest.raises(MoveRefused):
+            judge(edited, known, Place(LAST), WHY)
+
+
+def test_what_a_strategy_has_begun_is_taken_back_with_a_reason_alone() -> None:
+    """Prevents: a checkout with another phase name ends the dual write without a word, since no weight falls by it."""
+    edited = build(replace(MATRIX, phases=(MATRIX.phases[0], Phase("top", ("B",)))))
+    here = standing(PLAN, "high/B/dual-write")
+    with pytest.raises(MoveRefused, match="by accident"):
+        judge(edited, here, Place("low/A/100"), GOOD)
+    assert judge(edited, here, Place("low/A/100"), WHY).direction is Direction.BACK
+
+
+@pytest.mark.parametrize(("then", "now"), [("dual_write", "direct"), ("direct", "dual_write")])
+def test_a_strategy_does_not_change_while_its_service_is_under_way(then: str, now: str) -> None:
+    """Prevents: at 50 %, another strategy is a legal `stay` that ends a dual write, or invents one."""
+    before, after = (
+        build(replace(MATRIX, services={**MATRIX.services, "B": Service("B", each, (50, 100))})) for each in (then, now)
+    )
+    here = standing(before, "high/B/50")
+    for there in ("high/B/50", "high/B/100"):
+        with pytest.raises(MoveRefused, match="the plan has B in progress"):
+            judge(after, here, Place(there), WHY)
+    assert judge(after, here, Place("low/A/100"), WHY).direction is Direction.BACK, "the way out"
+    assert judge(after, standing(before, "low/A/100"), Place("low/A/100"), GOOD), "B is untouched there"
+    held = standing(before, "high/B/50", Hold({"A": 0}))
+    with pytest.raises(MoveRefused, match="the plan has B in progress"):
+        judge(after, held, Place("high/B/50", Hold({"A": 50})), WHY)
+
+
+@settings(max_examples=50)
+@given(matrices(), st.data())
+def test_under_another_name_a_phase_goes_on_where_it_stands(matrix: Matrix, data: st.DataObject) -> None:
+    """Every position of the old plan is a `stay` at its counterpart, and nothing further on is anything but refused."""
+    old, new = build(matrix), renamed(matrix)
+    position = data.draw(st.sampled_from(old.positions[1:-1]))
+    here = standing(old, position.name)
+    assert judge(new, here, Place(new.positions[position.index].name), GOOD).direction is Direction.STAY
+    for there in new.positions[position.index + 1 :]:
+        assert not legal(new, here, Place(there.name), WHY), there.name
+
+
 # --- words --------------------------------------------------------------------------------------------------------
 
 A, HALF = Hold({"A": 0}), Hold({"A": 50})
@@ -228,6 +295,15 @@ REFUSALS = {
     "no verdict": lambda: move("low/A/50", "low/A/100", BRAKES["unjudged"]),
     "an edited plan, forward": lambda: judge(PLAN, Standing(Place("low/A/50"), {"A": 25}), Place("low/A/100"), GOOD),
     "an edited plan, sideways": lambda: judge(PLAN, Standing(Place("low/A/50"), {"A": 25}), Place("low/A/50"), GOOD),
+    "an edited strategy": lambda: judge(
+        build(replace(MATRIX, services={**MATRIX.services, "B": Service("B", ladder=(50, 100))})),
+        standing(PLAN, "high/B/50"),
+        Place("high/B/50"),
+        GOOD,
+    ),
+    "a renamed phase": lambda: judge(
+        renamed(MATRIX), standing(PLAN, "high/B/dual-write"), Place("renamed-1/B/verify-parity"), GOOD
+    ),
     "back without a reason": lambda: move("high/B/50", "low/A/50"),
     "back over a point of no return": lambda: move("high/B/50", "low/A/50", replace(WHY, no_return=("A", "B"))),
     "back with less hold": lambda: move("high/B/50", "low/A/100", WHY, held=A),

@@ -45,7 +45,7 @@ EXPECTED = Expected(
 def definition(position: str, *, hold: tuple[str, ...] = (), **weight: int) -> str:
     """A flag set's definition with these weights; services that are not named are at 0."""
     shares = {"A": 0, "B": 0} | weight
-    listed = tuple(Flag(name, share, Stage.IN_PROGRESS) for name, share in shares.items())
+    listed = tuple(Flag(name, share, Stage.IN_PROGRESS if share else Stage.UNTOUCHED) for name, share in shares.items())
     return flags.build(FlagSet("local", position, "seed", listed, hold=hold))
 
 

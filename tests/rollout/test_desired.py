@@ -35,7 +35,8 @@ def test_what_is_applied_says_where_the_stack_stands(here: World, data: st.DataO
     place = Place(data.draw(st.sampled_from([each.name for each in here.config.plan])), data.draw(holds))
     found = standing(flags.build(flag_set(here.config, place)))
     assert found.place == place
-    assert found.weights == here.config.plan.at(place.position, place.hold).weights
+    state = here.config.plan.at(place.position, place.hold)
+    assert (found.weights, found.stages, found.modes) == (state.weights, state.stages, state.modes)
 
 
 def test_every_flag_carries_its_rollback_conditions_and_its_stage(here: World) -> None:
