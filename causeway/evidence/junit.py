@@ -27,8 +27,13 @@ _PAIR = re.compile(
 )
 _NODES = {"testsuites", "testsuite", "testcase"}
 _FAILED = {"failure", "error", "rerunFailure", "rerunError"}
-_UNSURE = {"skipped", "flakyFailure", "flakyError"}
-_NOT_RUN = {"notrun", "disabled", "skipped", "suppressed", "ignored"}
+#: What may stand in a test that passed. What is not known to mean so leaves its pair open: a child of another name or
+#: another spelling, a word that a tool has of its own.
+_HARMLESS = {"properties", "system-out", "system-err"}
+_PASSED = {"", "run", "completed", "passed", "pass", "success", "successful", "ok"}
+
+#: What a suite counts: what failed, what is open, all of it.
+_COUNTS = (("failures", "errors"), ("skipped", "disabled"), ("tests",))
 
 Key = tuple[str, str, Pair, Kind | None]
 
@@ -37,7 +42,7 @@ class Result(IntEnum):
     """How a test ended; the highest of a pair's tests decides."""
 
     PASSED = 0
-    UNSURE = 1  # skipped, not run, or passed only on another try
+    UNSURE = 1  # skipped, not run, passed only on another try, or said in words that are not known
     FAILED = 2
 
 
@@ -67,7 +72,7 @@ def read(paths: Iterable[Path], about: Mapping[str, str], today: date) -> Found:
     ):
         worst = max(of_pair, key=lambda test: test.result)
         if worst.result is Result.UNSURE:
-            unknown.append(Open(name_of(consumer, provider, pair), f"{worst.name} was skipped or passed only in part"))
+            unknown.append(Open(name_of(consumer, provider, pair), f"{worst.name} is not known to have passed"))
             continue
         code = {name: about[name] for name in (consumer, provider) if name in about}
         entries.append(Entry(consumer, provider, pair, _evidence(of_pair, worst, code, today), kind))
@@ -116,11 +121,17 @@ def tests(root: ElementTree.Element, where: str) -> Iterator[Test]:
 def _lost(suite: ElementTree.Element, around: _Around, where: str) -> Iterator[Test]:
     """What is outside of any test, or counted and not shown: whose it was cannot be told, so it is everybody's."""
     shown = [_result(case) for case in suite.iter() if _tag(case) == "testcase"]
-    if any(_tag(child) in _FAILED for child in suite) or _count(suite, "failures", "errors") > shown.count(
-        Result.FAILED
-    ):
+    failed, unsure, tests = (_count(suite, *keys) for keys in _COUNTS)
+    if any(_tag(child) in _FAILED for child in suite) or (failed or 0) > shown.count(Result.FAILED):
         result = Result.FAILED
-    elif _count(suite, "skipped", "disabled") > shown.count(Result.UNSURE) or _count(suite, "tests") > len(shown):
+    elif (
+        failed is None
+        or unsure is None
+        or tests is None
+        or unsure > shown.count(Result.UNSURE)
+        or tests > len(shown)
+        or not {_tag(child) for child in suite} <= _NODES | _HARMLESS
+    ):
         result = Result.UNSURE
     else:
         return
@@ -128,17 +139,18 @@ def _lost(suite: ElementTree.Element, around: _Around, where: str) -> Iterator[T
     yield Test(f"{suite.get('name', 'a suite')} outside of its tests", result, pairs, around.day)
 
 
-def _count(suite: ElementTree.Element, *keys: str) -> int:
-    """What a suite counts; a number that is none counts for nothing."""
-    return sum(int(text) for text in (suite.get(key, "0") for key in keys) if text.isdigit())
+def _count(suite: ElementTree.Element, *keys: str) -> int | None:
+    """What a suite counts; None where that is no number."""
+    words = [suite.get(key, "").strip() or "0" for key in keys]
+    return sum(map(int, words)) if all(word.isdecimal() for word in words) else None
 
 
 def _result(case: ElementTree.Element) -> Result:
     tags = {_tag(child) for child in case}
-    said = {case.get(key, "").lower() for key in ("status", "result")}
-    if tags & _FAILED or said & {"failed", "error"}:
+    said = {case.get(key, "").strip().lower() for key in ("status", "result")}
+    if tags & _FAILED or said & {"failed", "failure", "error"}:
         return Result.FAILED
-    return Result.UNSURE if tags & _UNSURE or said & _NOT_RUN else Result.PASSED
+    return Result.PASSED if tags <= _HARMLESS and said <= _PASSED else Result.UNSURE
 
 
 def _pairs(element: ElementTree.Element, where: str) -> frozenset[Key]:

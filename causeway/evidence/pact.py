@@ -47,6 +47,13 @@ class Names:
             for text in texts:
                 ((name, number),) = versions((text,), f"--{version}").items()
                 found[name, version] = (*found.get((name, version), ()), number)
+        for name, _ in found:
+            if both := {*found.get((name, Version.LEGACY), ())} & {*found.get((name, Version.PACKAGE), ())}:
+                raise ConfigError(
+                    f"--legacy and --package both say {name}={min(both)}",
+                    "one verification would count for either version",
+                    "Name the numbers under which the two versions are published.",
+                )
         return cls(found, versions(services, "--name"))
 
     def service(self, pacticipant: str) -> str:

@@ -101,10 +101,22 @@ def test_a_failure_in_any_file_counts_against_a_pass_in_another(tmp_path: Path) 
         ('<testsuite tests="2"><testcase name="t"/></testsuite>', "unknown"),
         ('<testsuite tests="2" skipped="1"><testcase name="t"/><testcase><skipped/></testcase></testsuite>', "unknown"),
         ('<testsuite tests="1" skipped="0"><testcase name="t"/></testsuite>', Status.VERIFIED),
-        ('<testsuite failures="many"><testcase name="t"/></testsuite>', Status.VERIFIED),
+        ('<testsuite failures="many"><testcase name="t"/></testsuite>', "unknown"),
+        ('<testsuite failures="1.0"><testcase name="t"/></testsuite>', "unknown"),
+        ('<testsuite failures=" 1 "><testcase name="t"/></testsuite>', Status.INCOMPATIBLE),
+        ('<testsuite tests=" 1 " failures=""><testcase name="t"/></testsuite>', Status.VERIFIED),
+        ('<testsuite><testcase name="t"/><Failure/></testsuite>', "unknown"),
+        ('<testcase name="t" status="aborted"/>', "unknown"),
+        ('<testcase name="t" status="timeout"/>', "unknown"),
+        ('<testcase name="t" result="inconclusive"/>', "unknown"),
+        ('<testcase name="t"><Failure/></testcase>', "unknown"),
+        ('<testcase name="t" status="run" result="completed"><system-out>a</system-out></testcase>', Status.VERIFIED),
+        ('<testcase name="t" status="Passed"/>', Status.VERIFIED),
     ],
 )
-def test_how_a_suite_counts(tmp_path: Path, body: str, expected: str) -> None:
+def test_a_pair_is_verified_by_what_is_known_to_have_passed_and_nothing_else(
+    tmp_path: Path, body: str, expected: str
+) -> None:
     assert outcomes(of(tmp_path, f'<testsuites><testsuite name="s">{PROPERTY}{body}</testsuite></testsuites>')) == {
         PAIR: expected
     }

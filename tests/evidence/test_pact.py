@@ -11,7 +11,7 @@ import pytest
 from causeway.errors import ConfigError, Exit
 from causeway.evidence import pact
 from causeway.evidence.record import Found
-from causeway.model.matrix import Status
+from causeway.model.matrix import Status, Version
 
 DATA = Path("tests/data/pact")
 TODAY = date(2025, 9, 1)
@@ -103,6 +103,13 @@ def test_what_is_no_matrix_is_refused(tmp_path: Path, text: str) -> None:
 def test_a_version_without_a_name_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"--package 2\.0\.0 is not NAME=VERSION"):
         pact.Names.parse((), ("2.0.0",), ())
+
+
+def test_one_number_is_not_both_versions() -> None:
+    """Prevents: one row of the broker verifies package->legacy and package->package alike."""
+    with pytest.raises(ConfigError, match="--legacy and --package both say Bar=1"):
+        pact.Names.parse(("Bar=1", "Bar=2"), ("Foo=1", "Bar=1"), ())
+    assert pact.Names.parse(("Bar=1", "Foo=2"), ("Bar=2", "Foo=1"), ()).versions["Bar", Version.PACKAGE] == ("2",)
 
 
 def test_a_time_without_a_zone_is_the_broker_s(tmp_path: Path) -> None:
