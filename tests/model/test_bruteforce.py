@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import permutations
 
 import pytest
 from hypothesis import HealthCheck, given, note, settings
@@ -12,7 +13,7 @@ from causeway.model.certificate import Certificate, certify
 from causeway.model.closure import capped, closure
 from causeway.model.hold import Hold
 from causeway.model.matrix import L_P, Interaction, Kind, Matrix, Pair
-from causeway.model.order import Order, PhaseOrder, Unproven, order
+from causeway.model.order import Arc, Order, PhaseOrder, Unproven, order
 from causeway.model.remedy import Cost, Remedy, remedies, replace_phase
 from tests.model import matrix_oracle as oracle
 from tests.model.matrix_examples import VERIFIED, matrices, show
@@ -71,7 +72,7 @@ def _only_missing(interaction: Interaction, pair: Pair) -> Interaction:
 
 
 def _remedies_help(matrix: Matrix) -> None:
-    """Taking the cheapest remedy again and again ends in an order."""
+    """A remedy said to be enough is, one comes first wherever one exists, and taking the first each time ends."""
     for _ in range(40):
         conflict = order(matrix).conflict
         if not conflict:
@@ -79,23 +80,40 @@ def _remedies_help(matrix: Matrix) -> None:
         ways = remedies(matrix, conflict)
         assert 1 <= len(ways) <= 2
         for way in ways:
-            left = set(order(_apply(matrix, way)).conflict)
-            assert way.cost is Cost.LADDER or not set(conflict) <= left
+            left = order(_apply(matrix, way)).conflict
+            assert way.enough == (not left)
+            assert not set(conflict) <= set(left)
+        assert ways[0].enough or all(order(changed).conflict for changed in _single_changes(matrix, conflict))
         matrix = _apply(matrix, ways[0])
     raise AssertionError("remedies lead nowhere")
 
 
+def _single_changes(matrix: Matrix, conflict: Iterable[Arc]) -> Iterator[Matrix]:
+    """Every change that a remedy may ask for: evidence for an arc of the circle, a service beside another one of it."""
+    members = {arc.before for arc in conflict}
+    for arc in conflict:
+        if isinstance(arc.cause, Unproven):
+            yield _with_evidence(matrix, arc.cause)
+    for name, beside in permutations(members, 2):
+        if matrix.phase_of[name] != matrix.phase_of[beside]:
+            yield replace_phase(matrix, name, matrix.phase_of[beside])
+
+
 def _apply(matrix: Matrix, remedy: Remedy) -> Matrix:
     if remedy.cost is Cost.PHASE:
-        assert remedy.service is not None and remedy.phase is not None
-        return replace_phase(matrix, remedy.service, remedy.phase)
-    assert remedy.arc is not None
+        assert remedy.phase is not None
+        (service,) = remedy.services
+        emptied = next(phase for phase in matrix.phases if service in phase.services)
+        assert (f"remove phase {emptied.name}" in remedy.text) == (emptied.services == (service,))
+        return replace_phase(matrix, service, remedy.phase)
     if remedy.cost is Cost.LADDER:
-        ladder = matrix.services[remedy.arc.before].ladder
-        services = {**matrix.services, remedy.arc.after: replace(matrix.services[remedy.arc.after], ladder=ladder)}
-        return replace(matrix, services=services)
-    cause = remedy.arc.cause
-    assert isinstance(cause, Unproven)
+        alike = {name: replace(matrix.services[name], ladder=(100,)) for name in remedy.services}
+        return replace(matrix, services={**matrix.services, **alike})
+    assert remedy.cause is not None
+    return _with_evidence(matrix, remedy.cause)
+
+
+def _with_evidence(matrix: Matrix, cause: Unproven) -> Matrix:
     added = replace(cause.interaction, evidence={**cause.interaction.evidence, cause.pair: VERIFIED})
     return replace(matrix, interactions=tuple(added if i is cause.interaction else i for i in matrix.interactions))
 

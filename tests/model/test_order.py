@@ -105,8 +105,13 @@ def test_an_arc_against_the_phases_is_a_proof_of_two_arcs() -> None:
         {
             "kind": "evidence",
             "remedy": "add evidence for A -> B (call) package->legacy under causeway:matrix",
+            "enough": True,
         },
-        {"kind": "phase", "remedy": "move A to phase p1, beside B"},
+        {
+            "kind": "phase",
+            "remedy": "move A to phase p1, beside B, and remove phase p0, which is then empty",
+            "enough": True,
+        },
     ]
     # Phases first, all the same: what has moved must find its way back.
     assert found.groups == (("A",), ("B",))
@@ -115,7 +120,31 @@ def test_an_arc_against_the_phases_is_a_proof_of_two_arcs() -> None:
 def test_a_phase_remedy_moves_the_service_that_has_the_fewest_arcs_against_it() -> None:
     """Moving A would run against C, so B is moved."""
     base = matrix(call("A", "B", "package->legacy"), call("C", "A", "package->legacy"), phases=("A", "C", "D", "B"))
+    text = "move B to phase p0, beside A, and remove phase p3, which is then empty"
+    assert remedies(base, order(base).conflict)[1].text == text
+
+
+def test_a_phase_remedy_that_ends_in_another_circle_is_not_offered() -> None:
+    """Prevents: somebody moves a service to another phase, where unequal ladders would have to move together."""
+    broken = replace(call("Q", "Z"), evidence={P_L: X, L_P: X, P_P: V})
+    base = with_service(matrix(broken, phases=("Q A", "Z B")), "Q", ladder=(100,))
+    (way,) = remedies(base, order(base).conflict)
+    assert (way.cost, way.enough) == (Cost.CODE, True)
+    alike = with_service(base, "Q", ladder=base.services["Z"].ladder)
+    assert [way.cost for way in remedies(alike, order(alike).conflict)] == [Cost.PHASE, Cost.PHASE]
+
+
+def test_a_remedy_is_preferred_that_leaves_no_phase_empty() -> None:
+    base = matrix(call("A", "B", "package->legacy"), phases=("A", "B C"))
     assert remedies(base, order(base).conflict)[1].text == "move B to phase p0, beside A"
+
+
+def test_a_second_circle_elsewhere_is_said() -> None:
+    """Prevents: a remedy reads as if an order existed after it."""
+    base = matrix(call("A", "C", "package->legacy"), call("B", "D", "package->legacy"), phases=("A B", "C D"))
+    ways = remedies(base, order(base).conflict)
+    assert [way.enough for way in ways] == [False, False]
+    assert ways[0].text.endswith("a circle of D, B is left then")
 
 
 def test_a_strict_arc_inside_a_circle_is_impossible() -> None:
