@@ -8,6 +8,7 @@ from typing import Any
 
 from causeway.model.moves import Move, Place, Standing
 from causeway.model.plan import Plan
+from components.splits import Split
 
 Judge = Callable[[Standing | None, Place], Move]
 
@@ -29,8 +30,10 @@ class Expected:
     """What follows from a stack's config.
 
     `databases` are those the stack may own, its records first. `backed_up` are the databases that must have backup
-    schedules. `retention_days` is how long nothing in the backup bucket may be deleted. `present` reads the flagd
-    definition that the stack has applied last, None where there is none; `judge` raises MoveRefused on an illegal move.
+    schedules. `retention_days` is how long nothing in the backup bucket may be deleted. `place` is where config wants
+    the stack; `splits` are the resources that divide traffic there without a flag, by name, with the package's percent.
+    `present` reads the flagd definition that the stack has applied last, None where there is none; `judge` raises
+    MoveRefused on an illegal move.
     """
 
     plan: Plan
@@ -38,12 +41,18 @@ class Expected:
     databases: tuple[str, ...]
     backed_up: tuple[str, ...]
     retention_days: int
+    place: Place
+    splits: Mapping[str, tuple[Split, int]]
     present: Callable[[], str | None]
     judge: Judge
 
     def rungs(self, service: str) -> frozenset[int]:
         """The weights a service may have."""
         return frozenset({0, *self.plan.matrix.services[service].ladder})
+
+    def split(self, resource: Resource) -> tuple[Split, int] | None:
+        """How a resource must divide its traffic; None where it divides none."""
+        return self.splits.get(resource.name) if resource.kind.startswith("gcp:") else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,8 +27,10 @@ from pulumi_policy.proxy import UnknownValueError
 from causeway.config import Config, from_file, stack_file
 from causeway.errors import CausewayError
 from causeway.health.expressions import expression
+from causeway.model.moves import Place
 from causeway.rollout.engine import Pulumi
 from causeway.rollout.gate import Gate
+from causeway.rollout.splits import wanted
 from causeway.rollout.store import FirestoreStore
 from components.records import DATABASE, SCRATCH_DATABASE
 from policies import access, protection, steps, watch, weights
@@ -41,13 +43,15 @@ _FLAG_SET = f"${DOCUMENT}::"
 def expected(config: Config) -> Expected:
     """What rules may expect of a stack with this config."""
     gate = Gate(config, lambda: FirestoreStore(config.project or ""), lambda: datetime.datetime.now(datetime.UTC))
-    reason = os.environ.get("CAUSEWAY_REASON")
+    reason, place = os.environ.get("CAUSEWAY_REASON"), Place(config.position, config.hold)
     return Expected(
         plan=config.plan,
         guardrails=_watched(config),
         databases=(DATABASE, SCRATCH_DATABASE),
         backed_up=(DATABASE, config.backup.database),
         retention_days=config.cloud.retention_days,
+        place=place,
+        splits=wanted(config, place),
         present=lambda: _present(config.stack),
         judge=lambda here, there: gate.judge(here, there, reason),
     )

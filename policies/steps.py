@@ -15,13 +15,13 @@ from policies.weights import definition_of
 
 
 def one_legal_move(resource: Resource, expected: Expected) -> Iterator[str]:
-    """The flag set is one legal move away from the one the stack has applied."""
+    """The flag set, and what splits traffic beside it, is one legal move away from what the stack has applied."""
     wanted = definition_of(resource)
-    if wanted is None:
+    if wanted is None and expected.split(resource) is None:
         return
     present = expected.present()
     try:
-        expected.judge(standing(present) if present else None, standing(wanted).place)
+        expected.judge(standing(present) if present else None, standing(wanted).place if wanted else expected.place)
     except CausewayError as error:
         yield str(error)
 

@@ -9,6 +9,7 @@ from causeway.errors import ConfigError
 from causeway.model.hold import Hold
 from components.flag_set import COLLECTION, read_fields
 from components.records import DATABASE
+from components.splits import package_percent
 from policies.facts import Expected, Resource, Rule
 
 DOCUMENT = "gcp:firestore/document:Document"
@@ -66,6 +67,20 @@ def as_planned(resource: Resource, expected: Expected) -> Iterator[str]:
             )
 
 
+def split_as_planned(resource: Resource, expected: Expected) -> Iterator[str]:
+    """What divides traffic without a flag gives the package what the plan says where config wants the stack."""
+    if (wanted := expected.split(resource)) is None:
+        return
+    split, weight = wanted
+    try:
+        found = package_percent(split, resource.inputs)
+    except (KeyError, TypeError) as error:
+        yield f"{resource.name} is no split of {split.service}: {error!r}"
+        return
+    if found != weight:
+        yield f"{resource.name} would give {split.service} {found:g} %, where the plan says {weight} %"
+
+
 def _percent(weight: int | None) -> str:
     return "no flag" if weight is None else f"{weight} %"
 
@@ -73,4 +88,5 @@ def _percent(weight: int | None) -> str:
 RULES = (
     Rule("weights-on-ladder", "No service gets a share of traffic that is not a rung of its ladder", on_ladder),
     Rule("weights-as-planned", "The flag set is what the plan says of its position", as_planned),
+    Rule("splits-as-planned", "Traffic that no flag splits is split as the plan says", split_as_planned),
 )

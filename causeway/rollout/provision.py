@@ -13,12 +13,12 @@ import pulumi
 
 from causeway import flags
 from causeway.config import Config
-from causeway.config.records import CloudRunSplit, UrlMapSplit
 from causeway.errors import CausewayError, ConfigError
 from causeway.health.expressions import alerts_for
 from causeway.model.moves import Place
 from causeway.rollout.desired import flag_set, standing
 from causeway.rollout.gate import Gate
+from causeway.rollout.splits import REASON, follows, splits
 from causeway.rollout.store import FirestoreStore
 from components import traffic
 from components.alerts import Alert, Alerts, AlertsArgs, missed_run
@@ -29,8 +29,8 @@ from components.flag_set import FlagSet, FlagSetArgs, read_fields
 from components.identities import Identities, IdentitiesArgs
 from components.records import Records, RecordsArgs
 from components.schedulers import Schedule, Schedulers, SchedulersArgs, schedule
+from components.splits import component_name
 
-REASON = "CAUSEWAY_REASON"
 _NO_IMAGE = "REGION-docker.pkg.dev/PROJECT/causeway/causeway:0.1.0"
 
 
@@ -103,7 +103,7 @@ def provision(config: Config) -> None:
             ),
         ),
     )
-    _splits(config, project, flag_document)
+    _splits(config, project, place, flag_document)
 
 
 def unheard(config: Config) -> list[str]:
@@ -162,21 +162,17 @@ def _alerts(config: Config, runs: Schedule) -> Sequence[Alert]:
     return [*guarded, *(missed_run(job.name, job.missed_after_s) for job in runs.scheduled)]
 
 
-def _splits(config: Config, project: str, flag_document: FlagSet) -> None:
+def _splits(config: Config, project: str, place: Place, flag_document: FlagSet) -> None:
     """Traffic that no flag splits follows the same weights, after the flag set: its hook has judged the move then."""
-    weights = config.plan.at(config.position, config.hold).weights
-    for service, split in config.splits.items():
-        match split:
-            case UrlMapSplit():
-                wanted: traffic.UrlMapSplit | traffic.CloudRunSplit = traffic.UrlMapSplit(
-                    service, split.url_map or service.lower(), split.legacy_backend, split.package_backend
-                )
-            case CloudRunSplit():
-                wanted = traffic.CloudRunSplit(
-                    service, split.service, split.location, split.image, split.legacy_revision, split.package_revision
-                )
+    weights = config.plan.at(place.position, place.hold).weights
+    for service, split in splits(config).items():
+        hook = pulumi.ResourceHook(
+            f"split_follows_{service}",
+            follows(config, project, service, place),
+            opts=pulumi.ResourceHookOptions(on_dry_run=True),
+        )
         traffic.Traffic(
-            f"traffic-{service}",
-            traffic.TrafficArgs(project, wanted, weights[service]),
+            component_name(service),
+            traffic.TrafficArgs(project, split, weights[service], hook),
             pulumi.ResourceOptions(depends_on=[flag_document]),
         )

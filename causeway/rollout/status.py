@@ -68,6 +68,10 @@ def drift(stack: Stack) -> dict[str, Any]:
         lines += _flag_drift(stack, document, recorded.place)
         if recorded.place != Place(config.position, config.hold):
             lines.append(f"config says {Place(config.position, config.hold)}, the stack stands at {recorded.place}")
+        if config.splits and recorded.place.position in config.plan:
+            from causeway.rollout.splits import elsewhere  # loads the SDK, which few stacks need for this
+
+            lines += elsewhere(config, recorded.place, export)
     lines += [f"{urn.rsplit('::', 1)[-1]} has an operation that never ended" for urn in export.pending]
     outcome = stack.engine.drift()
     changes = {kind: count for kind, count in outcome.changes.items() if kind not in ("same", "read")}

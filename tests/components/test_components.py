@@ -24,7 +24,8 @@ from components.flag_set import FlagSet, FlagSetArgs, fields_json, guarded_by, r
 from components.identities import Identities, IdentitiesArgs
 from components.records import Records, RecordsArgs
 from components.schedulers import Schedulers, SchedulersArgs, schedule
-from components.traffic import CloudRunSplit, Traffic, TrafficArgs, UrlMapSplit, cloud_run_percents, url_map_weights
+from components.splits import CloudRunSplit, UrlMapSplit, cloud_run_percents, package_percent, url_map_weights
+from components.traffic import Traffic, TrafficArgs
 
 BACKUPS = {"critical": "realtime", "high": "hourly", "medium": "daily"}
 IDENTITIES = IdentitiesArgs("demo", "causeway", "(default)", "causeway-verify", operators=("user:lead@example.org",))
@@ -299,22 +300,24 @@ def test_shares_add_up_in_the_units_of_each_kind(weight: int) -> None:
 
 def test_a_weight_beyond_all_traffic_is_refused() -> None:
     with pytest.raises(ValueError, match="110 %"):
-        TrafficArgs("demo", URL_MAP, 110)
+        TrafficArgs("demo", URL_MAP, 110, Unregistered.__new__(Unregistered))
 
 
 def test_revisions_split_a_cloud_run_service(cloud) -> None:
-    cloud.provision(lambda: Traffic("traffic", TrafficArgs("demo", CLOUD_RUN, 25)))
+    cloud.provision(lambda: Traffic("traffic", TrafficArgs("demo", CLOUD_RUN, 25, Unregistered())))
 
     traffics = cloud.one("traffic-CVAnalyzer")["traffics"]
     assert [(target["revision"], target["percent"]) for target in traffics] == [("cv-2", 25), ("cv-1", 75)]
+    assert package_percent(CLOUD_RUN, cloud.one("traffic-CVAnalyzer")) == 25
 
 
 def test_a_url_map_weighs_its_backends(cloud) -> None:
-    cloud.provision(lambda: Traffic("traffic", TrafficArgs("demo", URL_MAP, 25)))
+    cloud.provision(lambda: Traffic("traffic", TrafficArgs("demo", URL_MAP, 25, Unregistered())))
 
     action = cloud.one("traffic-CVAnalyzer")["defaultRouteAction"]
     weights = [(backend["backendService"], backend["weight"]) for backend in action["weightedBackendServices"]]
     assert weights == [("backend/package", 250), ("backend/legacy", 750)]
+    assert package_percent(URL_MAP, cloud.one("traffic-CVAnalyzer")) == 25
 
 
 def test_the_compute_module_is_only_loaded_for_url_maps() -> None:

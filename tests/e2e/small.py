@@ -231,9 +231,9 @@ class Small:
         """A `pulumi` command on this stack."""
         return self.run("pulumi", *arguments, "--stack", STACK, "--non-interactive", "--color", "never", **variables)
 
-    def up(self, **variables: str) -> subprocess.CompletedProcess[str]:
+    def up(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """`pulumi up`, as typed by hand."""
-        return self.pulumi("up", "--yes", "--skip-preview", **variables)
+        return self.pulumi("up", "--yes", "--skip-preview", *arguments, **variables)
 
     def set(self, key: str, value: str) -> None:
         """`pulumi config set`."""

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from causeway.errors import Exit
-from tests.e2e.small import STACK, Small, standing, words
+from standin.environment import Environment
+from tests.e2e.small import CONFIG, STACK, Small, small, standing, words
 
 pytestmark = pytest.mark.e2e
 
@@ -130,6 +131,41 @@ def test_a_walk_by_hand_and_back_ends_where_it_began(fresh: Small) -> None:
     assert "hold: low/Reader/50 -> low/Reader/50 (hold Reader) [Reader 50 -> 0 %]" in words(held)
     flags = json.loads(fresh.read(f"flags/{STACK}")["definition"])  # type: ignore[index]
     assert flags["metadata"]["hold"] == "Reader"
+
+
+SPLIT = """\
+  causeway:traffic:
+    Reader: {kind: url_map, legacy_backend: backend/legacy, package_backend: backend/package}
+"""
+
+
+def test_a_url_map_does_not_move_without_its_flag_set(tmp_path: Path, emulator: str) -> None:
+    """Prevents: `pulumi up --target` of a split puts half of all users on a package, and nothing has a word for it."""
+    with small(tmp_path, Environment(tmp_path / "environment", emulator).make(), CONFIG + SPLIT) as made:
+        assert made.up().returncode == 0
+        made.measure()
+        assert made.causeway("soak").returncode == 0
+        (urn,) = (urn for urn in made.export()["inputs"] if urn.endswith("::traffic-Reader-Reader"))
+        made.set("causeway:position", "low/Reader/50")
+        before = made.digest()
+        aside = made.up("--target", urn)
+        assert aside.returncode != 0
+        assert "the split of Reader would go to 50 % at low/Reader/50, and the flag set stands at infra" in words(aside)
+        assert made.digest() == before
+        made.set("causeway:position", "low/Reader/100")
+        ahead = made.pulumi("preview", "--target", urn, "--policy-pack", "policies")
+        assert "[mandatory] no-skipped-steps" in words(ahead)
+        assert "position low/Reader/100 is 2 steps ahead of infrastructure" in words(ahead)
+
+        made.set("causeway:position", "low/Reader/50")
+        together = made.up("--policy-pack", "policies")
+        assert together.returncode == 0, words(together)
+        assert made.causeway("drift").returncode == Exit.OK
+        inputs = made.export()["inputs"][urn]
+        assert [each["weight"] for each in inputs["defaultRouteAction"]["weightedBackendServices"]] == [500, 500]
+        back = made.causeway("rollback", "--level", "3", "--reason", "called off")
+        assert back.returncode == 0, words(back)
+        assert made.causeway("drift").returncode == Exit.OK
 
 
 def test_edits_behind_the_stack_are_drift(halfway: Small) -> None:

@@ -11,11 +11,12 @@ import pytest
 from causeway import flags
 from causeway.flags import Flag, FlagSet
 from causeway.model.matrix import Matrix, Phase, Service
-from causeway.model.moves import Circumstances, judge
+from causeway.model.moves import Circumstances, Place, judge
 from causeway.model.plan import build
 from causeway.model.stage import Stage
 from components.flag_set import fields_json
 from components.records import DENY_CLIENTS
+from components.splits import UrlMapSplit, url_map_weights
 from policies import access, protection, steps, watch, weights
 from policies.facts import Expected, Resource
 
@@ -31,12 +32,15 @@ def no_move(*_: object) -> Any:
     raise AssertionError("this rule judges no move")
 
 
+URL_MAP = UrlMapSplit("A", "a", "backend/legacy", "backend/package")
 EXPECTED = Expected(
     plan=PLAN,
     guardrails=("error_rate", "response_time"),
     databases=("causeway", "causeway-verify"),
     backed_up=("causeway", "(default)"),
     retention_days=30,
+    place=Place("low/A/50"),
+    splits={"traffic-A-A": (URL_MAP, 50)},
     present=lambda: None,
     judge=no_move,
 )
@@ -156,6 +160,31 @@ def test_the_state_is_read_for_nothing_but_a_flag_set() -> None:
 
     other = Resource("gcp:storage/bucket:Bucket", "b", {})
     assert found(steps.one_legal_move, other, replace(EXPECTED, present=unreadable)) == []
+
+
+# --- traffic that no flag splits ----------------------------------------------------------------------------------
+
+
+def url_map(percent: int, kind: str = "gcp:compute/uRLMap:URLMap") -> Resource:
+    rows = [{"backendService": backend, "weight": share} for backend, share in url_map_weights(URL_MAP, percent)]
+    return Resource(kind, "traffic-A-A", {"defaultRouteAction": {"weightedBackendServices": rows}})
+
+
+def test_a_split_is_what_the_plan_says() -> None:
+    assert found(weights.split_as_planned, url_map(50)) == []
+    assert found(weights.split_as_planned, url_map(100)) == ["traffic-A-A would give A 100 %, where the plan says 50 %"]
+    (sentence,) = found(weights.split_as_planned, replace(url_map(50), inputs={"defaultRouteAction": {}}))
+    assert sentence.startswith("traffic-A-A is no split of A")
+    assert found(weights.split_as_planned, url_map(100, "causeway:components:Traffic")) == [], (
+        "a component has no share"
+    )
+
+
+def test_an_update_of_a_split_alone_is_judged_as_the_move_it_is() -> None:
+    """Prevents: `pulumi up --target` of a URL map goes steps ahead of the flag set, and every policy is content."""
+    (sentence,) = found(steps.one_legal_move, url_map(50), standing_at(definition("infrastructure")))
+    assert sentence.startswith("position low/A/50 is 2 steps ahead of infrastructure")
+    assert found(steps.one_legal_move, url_map(50), standing_at(definition("low/A/10", A=10))) == []
 
 
 # --- protection ---------------------------------------------------------------------------------------------------
