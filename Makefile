@@ -25,8 +25,9 @@ $(STAMP): requirements.lock pyproject.toml
 demo: setup ## take CVPlus from legacy to packages and back, under load (8 minutes)
 	$(BIN)/python -m examples.cvplus.demo
 
-test: lint ## everything: lint, unit tests, end-to-end tests
+test: lint ## everything: lint, unit tests, 10,000 random matrices, end-to-end tests
 	$(PYTEST) tests -m "not e2e and not soak" -n 2
+	$(PYTEST) tests/model/test_bruteforce.py -m soak -n 2
 	$(PYTEST) tests -m "e2e and not soak"
 
 soak: setup ## long rounds of faults and load

@@ -113,6 +113,32 @@ def test_check_says_what_is_missing_where_and_what_would_help(causeway: Any, edi
     assert missing["pair"] == "package->package"
 
 
+@pytest.mark.parametrize(
+    ("said", "expected"), [("incompatible: fields were renamed", (4, "unsafe")), ("", (3, "unknown"))]
+)
+def test_a_circle_that_evidence_cannot_open_has_the_exit_code_of_what_breaks(
+    causeway: Any, tmp_path: Path, said: str, expected: tuple[int, str]
+) -> None:
+    """Nothing that breaks is exposed on the plan of this matrix: it stands in the way of any order."""
+    known = "legacy->package: {verified: tests}, package->package: {verified: tests}"
+    (tmp_path / "circle.yaml").write_text(f"""
+config:
+  causeway:phases: [{{name: low, services: [A, B]}}]
+  causeway:matrix:
+    services: {{A: {{strategy: direct}}, B: {{strategy: direct}}}}
+    interactions:
+      - {{consumer: A, provider: B, evidence: {{{known}}}}}
+      - consumer: B
+        provider: A
+        routing: independent
+        evidence: {{{known}{f", package->legacy: {{{said}}}" if said else ""}}}
+""")
+    code, out = causeway("check", "--config", str(tmp_path / "circle.yaml"), "--json")
+    found = json.loads(out)
+    assert (code, found["status"]) == expected
+    assert found["conflict"] and not any("incompatible" in str(each["evidence"]) for each in found["exposures"])
+
+
 def test_check_reads_for_people_as_well(causeway: Any) -> None:
     for option in ((), ("--mermaid",), ("--markdown",)):
         code, out = causeway("check", "--config", LOCAL, *option)

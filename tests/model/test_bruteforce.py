@@ -213,8 +213,14 @@ def test_a_sample_agrees_with_brute_force(matrix: Matrix) -> None:
     agrees(matrix)
 
 
-@pytest.mark.soak
-@settings(max_examples=10_000, deadline=None, suppress_health_check=list(HealthCheck))
-@given(matrices())
-def test_ten_thousand_agree_with_brute_force(matrix: Matrix) -> None:
-    agrees(matrix)
+@pytest.mark.soak  # a stage of its own in `make test`, where a process takes each half
+@pytest.mark.parametrize("half", ["first", "second"])
+def test_ten_thousand_agree_with_brute_force(half: str) -> None:
+    """New ones in each run; one that disagrees is kept by hypothesis, and shown as small as it gets."""
+
+    @settings(max_examples=5_000, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(matrices())
+    def agree(matrix: Matrix) -> None:
+        agrees(matrix)
+
+    agree()

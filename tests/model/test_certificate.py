@@ -123,6 +123,29 @@ def test_stale_evidence_blocks_forward_and_nothing_else() -> None:
     assert dict(certificate.closures())["B"] == {"A", "B"}
 
 
+def circle_with_a_break() -> Matrix:
+    """B before A for want of evidence, and A before B because B's package breaks A's legacy, which it never meets."""
+    names = ("A", "B")
+    rows = (
+        Interaction("A", "B", evidence={L_P: V, P_P: V}),
+        Interaction("B", "A", routing=Routing.INDEPENDENT, evidence={P_L: X, L_P: V, P_P: V}),
+    )
+    return Matrix({n: Service(n) for n in names}, (Phase("low", names),), (), rows)
+
+
+def test_a_circle_with_what_is_known_to_break_is_unsafe_though_nothing_that_breaks_is_exposed() -> None:
+    """Prevents: an order that only a repair could open is told as one that evidence could open (exit 3, not 4)."""
+    certificate = certify(circle_with_a_break())
+    assert certificate.conflict
+    assert not any(each.incompatible for each in (*certificate.missing, *certificate.exposures))
+    assert certificate.status == "unsafe"
+    unknown = tuple(
+        replace(i, evidence={p: e for p, e in i.evidence.items() if e is not X})
+        for i in circle_with_a_break().interactions
+    )
+    assert certify(replace(circle_with_a_break(), interactions=unknown)).status == "unknown"
+
+
 def test_an_accepted_unknown_moves_and_stays_visible() -> None:
     certificate = certify(two({P_L: ACCEPTED, P_P: V}))
     assert certificate.status == "safe"
