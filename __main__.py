@@ -1,5 +1,6 @@
 """The Pulumi program: the stack at its position, from config alone."""
 
+import gc
 import sys
 
 import pulumi
@@ -23,6 +24,7 @@ def _value(config: pulumi.Config, key: str) -> object:
         return config.get(key)
 
 
+gc.disable()  # the program lives two seconds, a tenth of which would go into looking for cycles
 try:
     main()
 except CausewayError as error:

@@ -115,7 +115,7 @@ def walk(demo: Demo) -> None:
     demo.title("Infrastructure: backups, schedules, alerts, the flag set. No traffic moves.")
     demo.type("causeway", "check", *stack)
     demo.type("pulumi", "up", "--yes", "--skip-preview", *stack, "--non-interactive", "--suppress-outputs")
-    demo.type("causeway", "baseline", "record", "--for", "12s", *stack)
+    demo.type("causeway", "baseline", "record", "--for", "10s", *stack)
     demo.type("causeway", "soak", *stack)
     demo.title("Low risk")
     demo.type("causeway", "run", "--to", "low", *stack)
@@ -201,7 +201,7 @@ def _project(port: int) -> Path:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m examples.cvplus.demo", description=__doc__)
-    parser.add_argument("--rate", type=float, default=300.0, help="requests a second")
+    parser.add_argument("--rate", type=float, default=520.0, help="requests a second")
     return parser.parse_args()
 
 
