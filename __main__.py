@@ -12,16 +12,9 @@ from causeway.rollout.provision import provision
 
 def main() -> None:
     own, gcp = pulumi.Config("causeway"), pulumi.Config("gcp")
-    values = {f"causeway:{key}": _value(own, key) for key in keys() if own.get(key) is not None}
-    provision(from_values({"gcp:project": gcp.get("project"), **values}, pulumi.get_stack()))
-
-
-def _value(config: pulumi.Config, key: str) -> object:
-    """A structured value as it is, a plain one as text."""
-    try:
-        return config.get_object(key)
-    except pulumi.ConfigTypeError:
-        return config.get(key)
+    values = {f"causeway:{key}": own.get(key) for key in keys()}
+    given = {key: value for key, value in {**values, "gcp:project": gcp.get("project")}.items() if value is not None}
+    provision(from_values(given, pulumi.get_stack()))
 
 
 gc.disable()  # the program lives two seconds, a tenth of which would go into looking for cycles

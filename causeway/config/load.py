@@ -17,6 +17,7 @@ from typing import Any, cast
 
 import yaml
 
+from causeway.config import written
 from causeway.config.alike import thinned
 from causeway.config.build import build
 from causeway.config.records import Config
@@ -85,7 +86,7 @@ def from_file(
     not have (any more): a stack must be seen, and find its way back, from there as well.
     """
     document = _read(path)
-    config = _as_written(document.values.get("config"))
+    config = document.values.get("config")
     if not isinstance(config, dict):
         raise ConfigError(
             f"{path} has no `config:` at its top",
@@ -94,65 +95,34 @@ def from_file(
         )
     if not anywhere:
         _only_pulumi_s_keys(document)
-        _no_bare_times(document)
+        _no_ambiguous_words(document)
+    config = written.as_handed_over(config, written.at(document.root, "config"))
     return _finish(config, document, _stack_name(path), today, needs, anywhere=anywhere)
 
 
 def from_values(
     values: Mapping[str, Any], stack: str, *, folder: Path = STACKS, today: datetime.date | None = None
 ) -> Config:
-    """The same from the values that Pulumi hands its program; includes are read from `folder`."""
+    """The same from the values that Pulumi hands its program, as text; includes are read from `folder`."""
     path = folder / f"Pulumi.{stack}.yaml"
-    written = _as_written(dict(values))
-    return _finish(written, _Document(path, {"config": written}, None), stack, today)
+    return _finish(values, _Document(path, {}, None), stack, today)
 
 
-#: How Pulumi prints an unquoted date or time, in what it hands its program and when it rewrites a stack file.
-_PRINTED = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d+)?) ([+-]\d\d)(\d\d) \S+")
-#: Where a time of the day is meant even if it is midnight.
-_INSTANTS = frozenset({"from", "to"})
+def _no_ambiguous_words(document: _Document) -> None:
+    """Names and seeds must be the same text to Pulumi as to this. Raises ConfigError on one that would not be."""
+    for key, word in written.ambiguous(written.at(document.root, "config"), {*_texts(), "causeway:testers"}):
+        raise ConfigError(
+            f"{document.path}:{word.start_mark.line + 1}: {key} has {word.value} without quotes",
+            "Pulumi takes it for a time or a number and writes it in another way, so that other users would be chosen",
+            f'Write "{word.value}".',
+        )
 
 
-def _as_written(value: Any, key: object = None) -> Any:
-    """The values as a person wrote them: Pulumi reads `2026-02-01` as a time and prints it as one."""
-    if isinstance(value, dict):
-        return {name: _as_written(item, name) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_as_written(item, key) for item in value]
-    if not (isinstance(value, str) and (printed := _PRINTED.fullmatch(value))):
-        return value
-    day, time, hours, minutes = printed.groups()
-    if key not in _INSTANTS and (time, hours + minutes) == ("00:00:00", "+0000"):
-        return day
-    return f"{day}T{time}{hours}:{minutes}"
-
-
-#: What YAML may take for a time if it stands without quotes; a day alone is read alike by everybody.
-_TIME = re.compile(r"\d{4}-\d\d?-\d\d?([Tt ].*)?")
-_DAY = re.compile(r"\d{4}-\d\d-\d\d")
-
-
-def _no_bare_times(document: _Document) -> None:
-    """Seed and testers decide who is on the package: Pulumi and this must read the same text. Raises ConfigError."""
-    for key in ("causeway:seed", "causeway:testers"):
-        node = _at(document.root, ("config", key))
-        for word in node.value if isinstance(node, yaml.SequenceNode) else [node]:
-            if not isinstance(word, yaml.ScalarNode) or word.style in ("'", '"', "|", ">"):
-                continue
-            if _TIME.fullmatch(word.value) and not (_DAY.fullmatch(word.value) or _PRINTED.fullmatch(word.value)):
-                raise ConfigError(
-                    f"{document.path}:{word.start_mark.line + 1}: {key} has {word.value} without quotes",
-                    "Pulumi takes it for a time and writes it in another way, so that other users would be chosen",
-                    f'Write "{word.value}".',
-                )
-
-
-def _at(node: yaml.Node | None, keys: Sequence[str]) -> yaml.Node | None:
-    """The node under these keys of nested mappings."""
-    for key in keys:
-        pairs = node.value if isinstance(node, yaml.MappingNode) else []
-        node = next((value for name, value in pairs if name.value == key), None)
-    return node
+@cache
+def _texts() -> frozenset[str]:
+    """The keys whose value is text, and not JSON."""
+    own = _schema()["$defs"]["keys"]["properties"]
+    return frozenset({"gcp:project", *(key for key, kind in own.items() if kind.get("type") == "string")})
 
 
 def _only_pulumi_s_keys(document: _Document) -> None:
@@ -173,7 +143,7 @@ def _stack_name(path: Path) -> str:
 
 
 def _finish(
-    config: dict[str, Any],
+    values: Mapping[str, Any],
     document: _Document,
     stack: str,
     today: datetime.date | None,
@@ -181,6 +151,7 @@ def _finish(
     *,
     anywhere: bool = False,
 ) -> Config:
+    config = written.as_meant(values, _texts())
     _validate({"config": config}, "config", document, prefix=("config",))
     included: dict[str, Any] = {}
     if name := config.get(INCLUDE):

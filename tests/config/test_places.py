@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -78,3 +80,72 @@ def test_who_meets_a_stack_is_config(tmp_path: Path) -> None:
     assert cloud.readers == ("serviceAccount:a@example.org",)
     with pytest.raises(ConfigError, match=r"readers\[0\].*Expected: An IAM member"):
         from_file(edited(tmp_path, "freeze: []", "cloud: {readers: [app]}"), today=TODAY)
+
+
+# --- one reading for the file and for the program -----------------------------------------------------------------
+
+#: What stands in the file -> what Pulumi 3.259 hands the program (`pulumi config --json`, tried for each).
+HANDED_OVER = {
+    'seed: "42"': "42",
+    "seed: 42": "42",
+    'seed: "true"': "true",
+    "seed: True": "true",
+    "seed: yes": "yes",
+    'seed: "null"': "null",
+    'seed: "1e3"': "1e3",
+    "seed: '[\"A\"]'": '["A"]',
+    'go_back_anyway: "true"': "true",
+    "go_back_anyway: true": "true",
+    "go_back_anyway: True": "true",
+    'side_by_side: "false"': "false",
+    "hold: '[\"CVAnalyzer\"]'": '["CVAnalyzer"]',
+    "hold: [CVAnalyzer]": '["CVAnalyzer"]',
+    "testers: '[\"42\"]'": '["42"]',
+    'soak: \'{"interval": "5s"}\'': '{"interval": "5s"}',
+}
+
+
+@pytest.mark.parametrize("line", HANDED_OVER)
+def test_file_and_program_read_the_same(tmp_path: Path, line: str) -> None:
+    """Prevents: `pulumi config set causeway:go_back_anyway true`, the emergency's own remedy, ends every command; and a
+    seed of digits that `check` takes and the program refuses."""
+    key = f"causeway:{line.partition(':')[0]}"
+    kept = "\n".join(each for each in SHAPE.read_text().splitlines() if not each.startswith(f"  {key}:"))
+    path = tmp_path / "Pulumi.test.yaml"
+    path.write_text(kept.replace("config:\n", f"config:\n  causeway:{line}\n", 1) + "\n")
+    import yaml
+
+    others = {name: value for name, value in yaml.safe_load(SHAPE.read_text())["config"].items() if name != key}
+    handed = {name: value if isinstance(value, str) else json.dumps(value) for name, value in others.items()}
+    program = from_values({**handed, key: HANDED_OVER[line]}, "test", folder=tmp_path, today=TODAY)
+    assert from_file(path, today=TODAY) == program
+    if key == "causeway:seed":
+        assert program.seed == HANDED_OVER[line]
+
+
+@pytest.mark.parametrize("number", ["1e3", "1_000", "0o7", "0x10", "010", "+5", "1.50", ".5"])
+def test_a_seed_that_pulumi_prints_in_another_way_needs_quotes(tmp_path: Path, number: str) -> None:
+    """Prevents: `seed: 1e3` deals users by `1e3` here and by `1000` in the program."""
+    with pytest.raises(ConfigError, match=rf'causeway:seed has .* without quotes.*Write "{re.escape(number)}"'):
+        from_file(edited(tmp_path, "seed: cvplus-2025", f"seed: {number}"), today=TODAY)
+    assert from_file(edited(tmp_path, "seed: cvplus-2025", f'seed: "{number}"'), today=TODAY).seed == number
+
+
+@pytest.mark.parametrize(
+    "line", ["hold: A", "hold: '[\"A\"'", "go_back_anyway: yes", "go_back_anyway: 1", "seed:", "seed: ''"]
+)
+def test_what_means_nothing_is_refused_on_both_sides(tmp_path: Path, line: str) -> None:
+    key, _, text = line.partition(": ")
+    key = key.rstrip(":")
+    path = tmp_path / "Pulumi.test.yaml"
+    kept = "\n".join(each for each in SHAPE.read_text().splitlines() if not each.startswith(f"  causeway:{key}:"))
+    path.write_text(kept.replace("config:\n", f"config:\n  causeway:{line}\n", 1) + "\n")
+    import yaml
+
+    values = yaml.safe_load(SHAPE.read_text())["config"] | {f"causeway:{key}": text.strip("'")}
+    for read in (
+        lambda: from_file(path, today=TODAY),
+        lambda: from_values(values, "test", folder=tmp_path, today=TODAY),
+    ):
+        with pytest.raises(ConfigError, match=f"causeway:{key}"):
+            read()

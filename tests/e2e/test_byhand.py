@@ -126,11 +126,13 @@ def test_a_walk_by_hand_and_back_ends_where_it_began(fresh: Small) -> None:
     assert "low/Reader/50 has not been judged good" in words(fresh.up()), "judged anew, each time it is reached"
 
     fresh.set("causeway:position", "low/Reader/50")
-    fresh.pulumi("config", "set", "--path", "causeway:hold[0]", "Reader")
+    fresh.set("causeway:hold", '["Reader"]')
+    fresh.set("causeway:go_back_anyway", "true")  # as text, which the program and the commands read alike
     held = fresh.up()
     assert "hold: low/Reader/50 -> low/Reader/50 (hold Reader) [Reader 50 -> 0 %]" in words(held)
     flags = json.loads(fresh.read(f"flags/{STACK}")["definition"])  # type: ignore[index]
     assert flags["metadata"]["hold"] == "Reader"
+    assert "Reader" in words(fresh.causeway("status"))
 
 
 SPLIT = """\
