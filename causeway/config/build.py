@@ -36,9 +36,12 @@ def build(values: Values, stack: str, path: Path, today: datetime.date, *, anywh
     hold = _hold(key, matrix)
     position, target = key("position", INFRASTRUCTURE), key("target", None)
     accepted_positions = _accepted_positions(key("accept", []))
+    probes = tuple(_probe(row, key, matrix) for probe in key("probes", []) for row in _expanded(probe, matrix))
     if not anywhere:
         _places_exist(plan, path, position, target, accepted_positions)
         _caps_are_rungs(hold, matrix, path)
+        _names_are_known(key, matrix)
+        _probes_have_names(probes, path)
     return r.Config(
         stack=stack,
         project=values.get("gcp:project"),
@@ -53,7 +56,7 @@ def build(values: Values, stack: str, path: Path, today: datetime.date, *, anywh
         soak_timeout=seconds(key("soak", {}).get("timeout", "1h")),
         metrics=_metrics(key("metrics", None), path),
         baseline=_baseline(key("baseline", {})),
-        probes=tuple(_probe(row, key, matrix) for probe in key("probes", []) for row in _expanded(probe, matrix)),
+        probes=probes,
         resources=tuple(o.Resource(**row) for row in key("resources", [])),
         readiness={name: tuple(commands) for name, commands in key("readiness", {}).items()},
         hooks=_hooks(key("hooks", {})),
@@ -109,6 +112,32 @@ def _caps_are_rungs(hold: Hold, matrix: Matrix, path: Path) -> None:
                 "its users would stand where nothing is soaked and judged",
                 f"Write {' or '.join([name, *(f'{name}@{rung}' for rung in rungs[:-1])])}.",
             )
+
+
+def _names_are_known(key: Keys, matrix: Matrix) -> None:
+    """A name that is none would be passed over in silence, and with it what was meant to be done for that service."""
+    services = matrix.services
+    for where, names, known in (
+        ("causeway:code", key("code", {}), (*services, *matrix.dependencies)),
+        ("causeway:readiness", key("readiness", {}), (*services, "*")),
+        ("causeway:hooks.state", key("hooks", {}).get("state", {}), services),
+    ):
+        for name in names:
+            if name not in known:
+                raise key.unknown(name, where, known)
+
+
+def _probes_have_names(probes: tuple[o.ProbeSpec, ...], path: Path) -> None:
+    """Failures in a row are counted by service and name: of two alike, one would clear what the other has found."""
+    seen: set[tuple[str, str]] = set()
+    for probe in probes:
+        if (probe.service, probe.name) in seen:
+            raise ConfigError(
+                f"{path}: causeway:probes has two named {probe.name} for {probe.service}",
+                "what one finds would be cleared by the other",
+                "Give one of them another name.",
+            )
+        seen.add((probe.service, probe.name))
 
 
 # --- how it is watched --------------------------------------------------------------------------------------------

@@ -208,6 +208,42 @@ def test_pulumi_s_values_and_the_file_say_the_same() -> None:
     assert from_values(values, "local", folder=STACKS, today=TODAY) == from_file(path, today=TODAY)
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("code: {Rediss: abc}", "causeway:code names Rediss,.*Did you mean Redis"),
+        ("readiness: {Zed: [make test]}", "causeway:readiness names Zed"),
+        ("hooks: {state: {Redis: {cache_entries: r}}}", "causeway:hooks.state names Redis"),
+    ],
+)
+def test_a_name_that_is_no_service_is_not_passed_over(tmp_path: Path, line: str, said: str) -> None:
+    """Prevents: a typo leaves evidence never stale, a readiness command never run, a state never kept; in silence.
+
+    A way back does not wait for it.
+    """
+    path = tmp_path / "Pulumi.test.yaml"
+    path.write_text(GOOD.replace("causeway:seed: s\n", f"causeway:seed: s\n  causeway:{line}\n"))
+    with pytest.raises(ConfigError, match=f"(?s){said}"):
+        from_file(path, today=TODAY)
+    assert from_file(path, today=TODAY, anywhere=True).position == "low/A/50"
+
+
+def test_the_names_that_code_and_readiness_may_have(tmp_path: Path) -> None:
+    lines = '  causeway:code: {A: v2, Redis: v7}\n  causeway:readiness: {"*": ["true"], B: ["true"]}\n'
+    assert load(tmp_path, GOOD + lines).readiness == {"*": ("true",), "B": ("true",)}
+
+
+def test_two_probes_of_one_name_are_refused(tmp_path: Path) -> None:
+    """Prevents: a probe that passes clears the failures in a row of another, for they are counted by name."""
+    health = '{kind: http, service: A, name: health, url: "http://h"}'
+    every = health.replace("service: A", 'service: "*"')
+    for probes in (f"[{health}, {health}]", f"[{every}, {health.replace('name: health', 'name: health of A')}]"):
+        with pytest.raises(ConfigError, match=r"causeway:probes has two named health.* for A"):
+            load(tmp_path, GOOD.replace("causeway:seed: s\n", f"causeway:seed: s\n  causeway:probes: {probes}\n"))
+    other = health.replace("A", "B")
+    assert load(tmp_path, GOOD + f"  causeway:probes: [{health}, {other}]\n").probes
+
+
 # --- what people write, and what Pulumi makes of it ---------------------------------------------------------------
 
 
