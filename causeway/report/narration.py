@@ -21,6 +21,7 @@ _MARKS = {
     "settled": ("↩", "red"),
     "compared": (" ", "dim"),
     "recover": ("!", "yellow"),
+    "lacking": ("!", "yellow"),
     "legacy-down": ("!", "bold red"),
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from causeway.errors import CausewayError
 from causeway.model.moves import Place
@@ -51,16 +51,20 @@ def _state_kept(stack: Stack, place: Place) -> Reason:
 
 def _measured(stack: Stack, place: Place) -> Reason:
     """Without legacy's own figures, nobody can tell whether a package is slower."""
-    plan = stack.config.plan
-    following = plan.next(place.position)
-    phase = plan[following.name].phase if following else None
-    services = [name for name, own in stack.config.matrix.phase_of.items() if own == phase]
     try:
-        lacking = [name for name in services if name not in stack.baselines()]
+        lacking = unmeasured(stack, place, stack.baselines())
     except CausewayError as error:
         return _reason(False, "baselines", "", f"baselines cannot be read: {error.fact}")
     bad = f"no fresh baseline of {', '.join(lacking)}; `causeway baseline record` measures them"
     return _reason(not lacking, "baselines", "baselines of the next phase are fresh", bad)
+
+
+def unmeasured(stack: Stack, place: Place, baselines: Container[str]) -> list[str]:
+    """The services of the phase after this place that have no baseline."""
+    plan = stack.config.plan
+    following = plan.next(place.position)
+    phase = plan[following.name].phase if following else None
+    return [name for name, own in stack.config.matrix.phase_of.items() if own == phase and name not in baselines]
 
 
 def _reason(holds: bool, source: str, good: str, bad: str) -> Reason:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from causeway.errors import CausewayError, Conflict, Exit, Held, MoveRefused
 from causeway.health.checker import Look
 from causeway.model.closure import closure
-from causeway.model.guardrails import Pace
+from causeway.model.guardrails import Measure, Pace
 from causeway.model.moves import Direction, Place, Standing
 from causeway.model.order import order
 from causeway.model.plan import Position
@@ -160,13 +160,14 @@ class Runner:
         return self._judge(record)
 
     def _judge(self, record: Record) -> Record:
-        place = record.there
+        place, baselines, moving = record.there, self.stack.baselines(), self._moving(record)
+        self._foresee(place, baselines, moving)
         watched = soak(
             self.stack,
             place,
             self.observer,
-            self.stack.baselines(),
-            self._moving(record),
+            baselines,
+            moving,
             confirmed=", ".join(f"{a['action']} of {a['service']} confirmed" for a in record.facts.get("actions", ()))
             or "the stack update was applied",
             on_look=lambda look, verdict: self._looked(place, look, verdict),
@@ -193,6 +194,16 @@ class Runner:
             "nothing moves forward on this",
             "`causeway soak` goes on watching; causeway:accept records an exception.",
         )
+
+    def _foresee(self, place: Place, baselines: Mapping[str, float], moving: frozenset[str]) -> None:
+        """Say before a soak what will hold at its end: that takes as long as the soak to find out otherwise."""
+        config, slow = self.stack.config, [name for name in sorted(moving) if name not in baselines]
+        if slow and any(rail.name is Measure.RESPONSE_TIME for rail in config.guardrails):
+            text = f"no fresh baseline of {', '.join(slow)}: this soak watches for harm and cannot judge it good"
+            self.stack.say("lacking", f"{text}; `causeway baseline record`, then `causeway soak`", place)
+        if config.plan.ends_phase(place.position) and (ahead := checkpoint.unmeasured(self.stack, place, baselines)):
+            text = f"no fresh baseline of {', '.join(ahead)}, which the end of the phase needs"
+            self.stack.say("lacking", f"{text}; `causeway baseline record` measures them while this soak runs", place)
 
     def _roll_back(self, record: Record, verdict: Verdict) -> None:
         """Send traffic back on the verdict's evidence; the step that brought it here ends with that verdict."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from causeway.errors import Conflict, Held, MoveRefused
@@ -79,6 +81,36 @@ def test_silence_holds(here: World) -> None:
     with runner_of(here) as runner, pytest.raises(Held):
         runner.walk("low/Reader/100")
     assert here.engine.ups[-1] == "low/Reader/50", "no step on a HOLD"
+
+
+def test_what_no_soak_can_mend_is_said_before_it_begins(here: World) -> None:
+    """Prevents: five minutes of soak at infrastructure, and only then that baselines are missing."""
+    measured: dict[str, float] = {}
+    here.stack = replace(here.stack, baselines=lambda: measured)
+
+    def said() -> list[str]:
+        kinds = [event.kind for event in here.told]
+        assert "lacking" not in kinds[kinds.index("verdict") :], "before the soak, not after it"
+        found = [event.text for event in here.told if event.kind == "lacking"]
+        here.told.clear()
+        return found
+
+    with runner_of(here) as runner, pytest.raises(Held, match="no fresh baseline of Reader"):
+        runner.walk("low")
+    assert said() == [
+        "no fresh baseline of Reader, which the end of the phase needs; `causeway baseline record` measures them while "
+        "this soak runs"
+    ]
+    measured["Reader"] = 0.01
+    with runner_of(here) as runner:
+        runner.walk("low/Reader/50")
+    assert said() == []
+    measured.clear()
+    with runner_of(here) as runner, pytest.raises(Held):
+        runner.walk("low")
+    alone, ahead = said()
+    assert alone.startswith("no fresh baseline of Reader: this soak watches for harm and cannot judge it good")
+    assert ahead.startswith("no fresh baseline of Writer, Saga, which the end of the phase needs")
 
 
 def test_a_refused_preview_leaves_the_stack_file_as_it_was(here: World) -> None:
