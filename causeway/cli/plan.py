@@ -1,14 +1,18 @@
-"""`check`, `plan` and `cohort`: what follows from a config alone, without Pulumi and without a cloud."""
+"""`check` and `plan`: what follows from a config alone. `cohort` asks the stack itself, where there is one to ask."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
 from causeway.cli.common import config_of, config_option, json_option, print_json, rich_console, stack_option
 from causeway.errors import Exit
+
+if TYPE_CHECKING:
+    from causeway.config import Config
+    from causeway.rollout.store import Store
 
 
 @click.command()
@@ -65,6 +69,12 @@ def plan(stack: str | None, config_file: Path | None, as_json: bool, changes: bo
         rich_console().print(plan_text.render(config))
 
 
+def _store(config: Config) -> Store:
+    from causeway.rollout.opening import store_of
+
+    return store_of(config)
+
+
 @click.command()
 @stack_option
 @config_option
@@ -76,28 +86,33 @@ def plan(stack: str | None, config_file: Path | None, as_json: bool, changes: bo
     required=True,
     help="A file with a key a line; - for standard input.",
 )
+@click.option("--cohort", "cohort_key", default="user", show_default=True, help="What the keys are keys of.")
 @json_option
-def cohort(stack: str | None, config_file: Path | None, position: str | None, keys: TextIO, as_json: bool) -> None:
-    """Say which services each user gets from the package: what a support desk wants to know."""
-    from causeway import flags
-    from causeway.config import PLAN
-    from causeway.model.matrix import Version
-    from causeway.model.moves import Place
-    from causeway.rollout.desired import flag_set
+def cohort(
+    stack: str | None, config_file: Path | None, position: str | None, keys: TextIO, cohort_key: str, as_json: bool
+) -> None:
+    """Say which services each user gets from the package: what a support desk wants to know.
 
-    config = config_of(stack, config_file, needs=(*PLAN, "causeway:seed"))
-    weights = flag_set(config, Place(position or config.position, config.hold))
+    Of a stack that can be asked it is what applications are served, an override included; else it follows from config.
+    """
+    from causeway.config import PLAN
+    from causeway.rollout import cohorts
+
+    asked = config_file is None and position is None
+    config = config_of(stack, config_file, needs=(*PLAN, "causeway:seed"), anywhere=asked)
+    served, source = cohorts.as_served(config, _store) if asked else (cohorts.by_config(config, position), "")
+    unknown = cohorts.unknowable(served, cohort_key, config)
     try:
         users = [line.rstrip("\r\n") for line in keys]
     except UnicodeDecodeError:
         raise click.UsageError(f"{keys.name} is not text in UTF-8, so its keys are not known.") from None
-    found = {
-        user: [name for name in config.matrix.services if flags.evaluate(weights, name, user) is Version.PACKAGE]
-        for user in users
-        if user
-    }
+    services = [name for name in config.matrix.services if name not in unknown]
+    found = cohorts.packages(served, filter(None, users), services)
+    for said in [source, *(f"{name} {why}; it is left out" for name, why in unknown.items())]:
+        if said:
+            click.echo(f"causeway: {said}", err=True)
     if as_json:
         print_json(found)
         return
-    for user, services in found.items():
-        click.echo(f"{user}\t{', '.join(services) or '(all legacy)'}")
+    for user, names in found.items():
+        click.echo(f"{user}\t{', '.join(names) or '(all legacy)'}")

@@ -50,7 +50,7 @@ def open_stack(
     config = from_file(path, today=clock.now().date(), anywhere=True)
     work = folder / ".local" / "work" / name
     policies = folder / "policies"
-    store = FirestoreStore(project_of(config))
+    store = store_of(config)
     return Stack(
         config=config,
         file=path,
@@ -65,6 +65,11 @@ def open_stack(
         commit=commit,
         work=work,
     )
+
+
+def store_of(config: Config) -> FirestoreStore:
+    """The stack's records. Raises ConfigError where no project is named, Unreachable without credentials."""
+    return FirestoreStore(project_of(config))
 
 
 def project_of(config: Config) -> str:

@@ -14,6 +14,7 @@ from causeway.errors import ConfigError
 from causeway.model.matrix import Version
 from causeway.model.moves import Place
 from causeway.rollout.desired import flag_set
+from standin.processes import free_port
 
 STACKS = Path(__file__).parents[2] / "stacks"
 LOCAL = STACKS / "Pulumi.local.yaml"
@@ -202,6 +203,28 @@ def test_cohort_reads_standard_input_and_speaks_to_people(
     keys.write_text("anna\n")
     code, out = causeway("cohort", "--config", LOCAL, "--position", "infrastructure", "--keys", keys)
     assert (code, out) == (0, "anna\t(all legacy)\n")
+
+
+def test_cohort_says_what_it_is_the_answer_of_and_whom_it_leaves_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], edited: Any, tmp_path: Path
+) -> None:
+    """Prevents: an answer from a file is taken for what users get, and a user's key for an account's."""
+    keys = tmp_path / "keys"
+    keys.write_text("anna\n")
+    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", f"127.0.0.1:{free_port()}")
+    monkeypatch.chdir(STACKS.parent)
+    with pytest.raises(SystemExit):
+        cli.main(["cohort", "--stack", "local", "--keys", str(keys), "--json"])
+    said = capsys.readouterr()
+    assert json.loads(said.out) == {"anna": []}
+    assert said.err.startswith("causeway: by config, since the stack cannot be asked: Firestore does not answer")
+
+    file = edited("lines: 223, strategy: dual_write", "strategy: dual_write, cohort: account")
+    with pytest.raises(SystemExit):
+        cli.main(["cohort", "--config", str(file), "--position", "medium/CacheManager/50", "--keys", str(keys)])
+    said = capsys.readouterr()
+    assert said.out == "anna\tCVAnalyzer, ImprovementOrchestrator\n"
+    assert said.err == "causeway: CacheManager goes by account, not by user; it is left out\n"
 
 
 @pytest.mark.parametrize("command", [["check"], ["plan"], ["cohort", "--keys", str(LOCAL)]])
