@@ -21,7 +21,7 @@ from scipy.stats import binom, mannwhitneyu
 
 from causeway.model.guardrails import Guardrail, Guardrails, Measure
 from causeway.model.observation import Soak as SoakRules
-from causeway.model.sequential import ALPHA, BETA
+from causeway.model.risk import ALPHA, BETA
 from causeway.model.simulation import NEVER, Counts, Outcome, Scenario, play
 from causeway.model.soak import Soak
 from causeway.model.window import Histogram, Tally, Throughput, Window

@@ -1,4 +1,4 @@
-"""How long the command line takes to start: the median of wall and processor time of `causeway --help`.
+"""How long the command line takes to start: the median of wall and processor time of help, `check` and `plan`.
 
 .venv/bin/python -m benchmarks.start
 """
@@ -15,7 +15,14 @@ from pathlib import Path
 CAUSEWAY = Path(sys.prefix) / "bin" / "causeway"
 LIMIT_S = 0.3
 ROUNDS = 11
-COMMANDS = (("--help",), ("rollback", "--help"), ("run", "--help"))
+LOCAL = str(Path(__file__).parents[1] / "stacks" / "Pulumi.local.yaml")
+COMMANDS = (
+    ("--help",),
+    ("rollback", "--help"),
+    ("run", "--help"),
+    ("check", "--config", LOCAL),
+    ("plan", "--config", LOCAL),
+)
 
 
 def measure(arguments: tuple[str, ...]) -> tuple[float, float]:

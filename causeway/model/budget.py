@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from causeway.model.guardrails import Guardrails, percent
 from causeway.model.observation import Soak
 from causeway.model.plan import Plan
-from causeway.model.sequential import ALPHA, LIFE
+from causeway.model.risk import ALPHA, LIFE
 
 #: Tests of the same traffic: the soak's, and those of the standing watch beside it.
 _SIDE_BY_SIDE = 2

@@ -24,17 +24,12 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp, xlogy
 
 from causeway.model.betatail import log_above, log_below
+from causeway.model.risk import BETA, LIFE
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Rows = NDArray[np.bool_] | NDArray[np.intp]
 
-#: Probability of rolling back a service that keeps a guardrail, per guardrail and start of the tests.
-ALPHA = 0.01
-#: Probability of advancing a service that stays at or beyond a rollback threshold, per guardrail and soak.
-BETA = 0.05
-#: Windows after which the harm tests start again.
-LIFE = 360
 #: Live starts of one harm process.
 STARTS = 64
 

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from causeway.model.guardrails import Guardrail
 from causeway.model.observation import Soak as SoakRules
-from causeway.model.sequential import ALPHA, Bernoulli, Harm, Safe
+from causeway.model.risk import ALPHA
+from causeway.model.sequential import Bernoulli, Harm, Safe
 
 Counts = NDArray[np.int64]
 

@@ -18,7 +18,8 @@ from causeway.model.course import Course, Flow, tallies
 from causeway.model.guardrails import Guardrails, Limit
 from causeway.model.judge import judge
 from causeway.model.observation import Soak as SoakRules
-from causeway.model.sequential import ALPHA, Bernoulli, Family, Floats, Harm, Ints, Relative, Safe
+from causeway.model.risk import ALPHA
+from causeway.model.sequential import Bernoulli, Family, Floats, Harm, Ints, Relative, Safe
 from causeway.model.verdict import Verdict
 from causeway.model.window import Category, Check, Missing, Tally, Window
 

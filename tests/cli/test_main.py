@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -71,6 +72,18 @@ def test_the_help_of_every_command_works_and_imports_nothing_heavy(helps: dict[s
     assert {name: code for name, (code, _) in texts.items() if code != 0} == {}
     assert all("Usage: causeway" in text for _, text in texts.values())
     assert HEAVY & set(helps["modules"]) == set()  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("command", [["check"], ["check", "--json"], ["plan"], ["cohort", "--keys", os.devnull]])
+def test_what_follows_from_a_config_alone_loads_nothing_heavy(command: list[str]) -> None:
+    """Prevents: `causeway check` takes half a second, because a constant of its last line stands beside scipy."""
+    words = [*command, "--config", str(LOCAL)]
+    program = f"from causeway import cli; import sys\ntry: cli.main({words!r})\nfinally: print('\\n', *sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    loaded = {name.partition(".")[0] for name in done.stdout.splitlines()[-1].split()}
+    assert "causeway" in loaded
+    assert (HEAVY - {"jsonschema", "yaml"}) & loaded == set()
 
 
 def test_the_list_says_what_each_command_s_own_help_says(helps: dict[str, object]) -> None:

@@ -15,7 +15,8 @@ from scipy.stats import binom
 
 from causeway.model import sequential
 from causeway.model.betatail import log_above, log_below
-from causeway.model.sequential import BETA, Bernoulli, Floats, Harm, Relative, Safe
+from causeway.model.risk import BETA
+from causeway.model.sequential import Bernoulli, Floats, Harm, Relative, Safe
 
 THETA = 0.05
 counts = st.tuples(st.integers(0, 200), st.integers(0, 200)).map(sorted)  # (bad, total)

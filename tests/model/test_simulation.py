@@ -14,7 +14,7 @@ from causeway.model.guardrails import Guardrail, Guardrails, Measure
 from causeway.model.matrix import Matrix, Phase, Service
 from causeway.model.observation import Soak as SoakRules
 from causeway.model.plan import build
-from causeway.model.sequential import ALPHA, BETA
+from causeway.model.risk import ALPHA, BETA
 from causeway.model.simulation import NEVER, Outcome, Scenario, follow, play
 from causeway.model.soak import Soak
 from causeway.model.strategies import RECIPES
