@@ -5,7 +5,16 @@ The codes are public (`docs/reference/exit-codes.md`); scripts depend on them.
 
 from __future__ import annotations
 
+import re
 from enum import IntEnum
+
+#: A user and password in an address: what stands between `://` and the host.
+_USER = re.compile(r"(?<=://)[^/?#\s@]+@")
+
+
+def without_secrets(text: str) -> str:
+    """A text that may be printed, kept and sent: addresses without who logs in there."""
+    return _USER.sub("…@", text)
 
 
 class Exit(IntEnum):
@@ -28,16 +37,15 @@ class Exit(IntEnum):
 class CausewayError(Exception):
     """A failure a person can act on.
 
-    `fact` says what was found, `consequence` what it would lead to, `remedy` the command or line that mends it.
+    `fact` says what was found, `consequence` what it would lead to, `remedy` the command or line that mends it. None of
+    them shows who logs in at an address.
     """
 
     code: Exit = Exit.FAILED
 
     def __init__(self, fact: str, consequence: str = "", remedy: str = "") -> None:
-        super().__init__(fact, consequence, remedy)
-        self.fact = fact
-        self.consequence = consequence
-        self.remedy = remedy
+        self.fact, self.consequence, self.remedy = map(without_secrets, (fact, consequence, remedy))
+        super().__init__(self.fact, self.consequence, self.remedy)
 
     def __str__(self) -> str:
         head = f"{self.fact}; {self.consequence}" if self.consequence else self.fact

@@ -28,6 +28,9 @@ STACKS = Path("stacks")
 INCLUDE = "causeway:include"
 #: The keys that a plan and its certificate follow from.
 PLAN = ("causeway:phases", "causeway:matrix")
+#: Where people paste addresses with tokens and passwords in them: what is wrong there is not repeated.
+_SECRETIVE = "causeway:notify"
+_NO_CHANNEL = "what stands there is no channel, and not shown"
 #: Keys that move a stack; a file that several stacks share must not have them.
 _PER_STACK = ("causeway:position", "causeway:hold", INCLUDE)
 
@@ -255,9 +258,10 @@ def _validate(values: Mapping[str, Any], definition: str, document: _Document, p
         raise _unknown_key(error, document, keys)
     line = document.line(keys)
     where = f"{document.path}:{line}" if line else str(document.path)
+    secret = next(iter(error.absolute_path), None) == _SECRETIVE
     raise ConfigError(
-        f"{where}: {_dotted(error.absolute_path)}{error.message}",
-        "the stack is left as it is",
+        f"{where}: {_dotted(error.absolute_path)}{_NO_CHANNEL if secret else error.message}",
+        "an address here would be read by whoever reads the file" if secret else "the stack is left as it is",
         _expectation(error),
     )
 

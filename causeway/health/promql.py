@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from causeway.errors import without_secrets
 from causeway.health.metrics import Reading, Sample, Series
 from causeway.health.selectors import Selector
 
@@ -56,7 +57,7 @@ class PromqlSource:
         try:
             return self._at(self._now(), self._clock())
         except _Unusable as error:
-            return Sample(self._now(), blind=f"{self._url} {error}")
+            return Sample(self._now(), blind=without_secrets(f"{self._url} {error}"))
 
     def history(self, start: datetime, end: datetime, step: timedelta) -> Iterator[Sample]:
         """The counters as they were at each step from `start` to `end`, oldest first, while the server keeps them."""
@@ -65,7 +66,7 @@ class PromqlSource:
             try:
                 yield self._at(at, at.timestamp())
             except _Unusable as error:
-                yield Sample(at, blind=f"{self._url} {error}")
+                yield Sample(at, blind=without_secrets(f"{self._url} {error}"))
 
     def _at(self, at: datetime, instant: float) -> Sample:
         any_of_ours = " or ".join(str(each) for each in self._selectors)

@@ -17,6 +17,7 @@ from prometheus_client import Metric
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
+from causeway.errors import without_secrets
 from causeway.health.metrics import Reading, Sample, Series
 
 _STARTED = "process_start_time_seconds"
@@ -139,7 +140,7 @@ class ScrapeSource:
                 read[target] = Reading(at, answer.values.pop(Series(target, _STARTED, ()), None))
                 values.update(answer.values)
         down = {target: f"{target} {answer.down}" for target, answer in answers.items() if answer.down is not None}
-        return Sample(at, values, read, down)
+        return Sample(at, values, read, {target: without_secrets(why) for target, why in down.items()})
 
     def _finished(self, target: str) -> _Answer:
         """The answer of a target; one that is late is waited for at the next look. One that breaks stops no other."""

@@ -12,7 +12,7 @@ from string import Template
 from typing import Any, Protocol
 
 from causeway.config.records import Hooks
-from causeway.errors import Held
+from causeway.errors import Held, without_secrets
 from causeway.model.plan import Plan, Position
 from causeway.model.strategies import RECIPES
 
@@ -73,7 +73,7 @@ class HttpApplication:
         try:
             httpx.get(url, timeout=2.0).raise_for_status()
         except httpx.HTTPError as error:
-            return f"{url}: {error}"
+            return without_secrets(f"{url}: {error}")
         return None
 
 

@@ -202,3 +202,15 @@ def test_a_reader_that_has_enough_is_no_failure() -> None:
     command = shlex.join([sys.executable, "-c", script, "plan", "--config", str(LOCAL), "--json"])
     done = subprocess.run(f"{command} | head -1", shell=True, capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("{\n", "")
+
+
+def test_no_message_shows_who_logs_in_at_an_address(
+    fails: Callable[[BaseException], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Prevents: a password in the address of a hook or of Prometheus stands in the log of a CI job."""
+    fails(CausewayError("https://u:hunter2@h/x does not answer", "http://hunter2@h", "see http://h/a?b=qa@example.org"))
+    for arguments in (("check",), ("check", "--json")):
+        _, out, err = run(*arguments, capsys=capsys)
+        assert "hunter2" not in out + err
+        assert "://…@h/x" in out + err
+        assert "qa@example.org" in out + err

@@ -149,3 +149,22 @@ def test_what_means_nothing_is_refused_on_both_sides(tmp_path: Path, line: str) 
     ):
         with pytest.raises(ConfigError, match=f"causeway:{key}"):
             read()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "{critical: ['mailto://x:hunter2@example.org']}",
+        "{critical: ['slack://hunter2/b/c']}",
+        "{critical: 'mailto://x:hunter2@example.org'}",
+        "'mailto://x:hunter2@example.org'",
+        "{critical: [{address: 'slack://hunter2'}]}",
+        "{'mailto://x:hunter2@example.org': []}",
+    ],
+)
+def test_an_address_in_the_config_is_refused_without_being_repeated(tmp_path: Path, value: str) -> None:
+    """Prevents: the password of a channel stands in the log of a CI job, because it stood where it must not."""
+    path = edited(tmp_path, "notify: {}", f"notify: {value}")
+    with pytest.raises(ConfigError, match="causeway:notify") as raised:
+        from_file(path, today=TODAY)
+    assert "hunter2" not in json.dumps(raised.value.as_dict()) + repr(raised.value)
