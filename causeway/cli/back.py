@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Any
 
 import click
@@ -67,8 +68,18 @@ def rollback(
 
     pace = Pace.GRACEFUL if graceful else Pace.IMMEDIATE
     with narrated(stack or selected_stack(), commit=commit) as opened:
+        if level == 1:
+            _of_this_stack(services, opened.config.matrix.services)
         record = roll_back(opened, Request(level, reason, services, pace, anyway), at=at)
     _print(as_json, record)
+
+
+def _of_this_stack(services: Collection[str], known: Collection[str]) -> None:
+    """A slip of the pen is one, whether Firestore answers or not."""
+    unknown = [name for name in services if name not in known]
+    if unknown or not services:
+        wrong = f"there is no service {', '.join(unknown)}" if unknown else "level 1 needs --service"
+        raise click.UsageError(f"{wrong}; no breaker was opened. Services: {', '.join(known)}.")
 
 
 @click.command()

@@ -129,8 +129,8 @@ def test_the_phase_goes_back(causeway: Any, here: World) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
-        (["--level", "1"], 5),
-        (["--level", "1", "--service", "Nobody"], 5),
+        (["--level", "1"], 2),
+        (["--level", "1", "--service", "Nobody"], 2),
         (["--level", "4", "--at", "tomorrow-ish"], 2),
     ],
 )
@@ -141,6 +141,15 @@ def test_a_rollback_that_makes_no_sense_moves_nothing(
     found, facts, _ = causeway("rollback", *arguments, "--reason", "x", "--json")
     assert (found, facts["exit_code"]) == (code, code)
     assert here.served("Reader") == 50
+
+
+@pytest.mark.parametrize("services", [[], ["--service", "Nobody"]])
+def test_a_slip_of_the_pen_is_no_outage(causeway: Any, here: World, services: list[str]) -> None:
+    """Prevents: a mistyped service is answered with "Firestore does not answer", or as a move that is not legal."""
+    here.store.down = True
+    code, facts, _ = causeway("rollback", "--level", "1", *services, "--reason", "x", "--json")
+    assert code == 2
+    assert "Services: Reader, Writer, Saga." in facts["fact"]
 
 
 def test_reconcile_takes_a_person_s_word_for_an_update_on_a_lost_machine(causeway: Any, here: World) -> None:
