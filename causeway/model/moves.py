@@ -111,6 +111,7 @@ def judge(plan: Plan, here: Standing | None, there: Place, now: Circumstances) -
         case Direction.HOLD:
             _still_legacy(plan, here.place)
             _not_over_a_point_of_no_return(move, now)
+            _for_a_reason(_lifted(plan, here.place.hold, there.hold), now)
         case Direction.STAY:
             _stay(plan, here, wanted, move)
     return move
@@ -155,7 +156,14 @@ def _direction(
         return Direction.FORWARD if step > 0 else Direction.BACK
     if here.place.hold == there.hold:
         return Direction.STAY
-    return Direction.RELEASE if any(new > old for old, new in changes.values()) else Direction.HOLD
+    rising = any(new > old for old, new in changes.values())
+    lifted = not changes and _lifted(plan, here.place.hold, there.hold)
+    return Direction.RELEASE if rising or lifted else Direction.HOLD
+
+
+def _lifted(plan: Plan, old: Hold, new: Hold) -> list[str]:
+    """The services whose breaker is opened less than before, whether that moves anybody yet or not."""
+    return [name for name, cap in edited.named(plan, old).caps.items() if new.caps.get(name, 100) > cap]
 
 
 def _direction_by_effect(
@@ -305,7 +313,8 @@ def _not_over_a_point_of_no_return(move: Move, now: Circumstances) -> None:
 
 
 def _release(plan: Plan, here: Standing, wanted: StackState, move: Move, now: Circumstances) -> None:
-    _no_brakes(here.place, move, now)
+    if move.changes:
+        _no_brakes(here.place, move, now)
     _same_way(here, wanted, move)
     for name, (old, new) in move.changes.items():
         ladder = (0, *plan.matrix.services[name].ladder)
@@ -318,9 +327,14 @@ def _release(plan: Plan, here: Standing, wanted: StackState, move: Move, now: Ci
             )
     if any(old for old, new in move.changes.values() if new > old):
         _judged(here.place, now)
-    elif not now.reason:
+    else:
+        _for_a_reason([*move.changes] or _lifted(plan, here.place.hold, wanted.hold), now)
+
+
+def _for_a_reason(closing: list[str], now: Circumstances) -> None:
+    if closing and not now.reason:
         raise MoveRefused(
-            f"closing the breaker of {', '.join(move.changes)} needs a reason",
+            f"closing the breaker of {', '.join(closing)} needs a reason",
             "it was opened because something was wrong",
             'CAUSEWAY_REASON="…" pulumi up, or `causeway release SERVICE --reason TEXT`.',
         )

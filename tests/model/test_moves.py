@@ -173,6 +173,20 @@ def test_the_first_rung_of_a_release_needs_a_reason_and_the_next_one_a_verdict()
     assert move("low/A/100", "low/A/100", GOOD, **second)
 
 
+def test_a_breaker_that_holds_nobody_yet_is_closed_for_a_reason_as_well() -> None:
+    """Prevents: `causeway:hold: []` at weight 0 takes a breaker away without a word of why, and the ladder begins."""
+    held = {"held": Hold({"B": 0})}
+    with pytest.raises(MoveRefused, match="closing the breaker of B needs a reason"):
+        move("low/A/50", "low/A/50", BRAKES["frozen"], **held)
+    assert (
+        move("low/A/50", "low/A/50", replace(BRAKES["frozen"], reason="fixed"), **held).direction is Direction.RELEASE
+    )
+    with pytest.raises(MoveRefused, match="closing the breaker of B needs a reason"):
+        move("low/A/50", "low/A/50", **held, holding=Hold({"A": 0}))
+    swapped = move("low/A/50", "low/A/50", WHY, **held, holding=Hold({"A": 0}))
+    assert swapped.direction is Direction.HOLD
+
+
 @pytest.mark.parametrize("brake", sorted(set(BRAKES) - {"unjudged"}))
 def test_brakes_stop_a_release_as_they_stop_a_step(brake: str) -> None:
     with pytest.raises(MoveRefused):
