@@ -90,15 +90,15 @@ def preflight(stack: str | None, as_json: bool) -> int:
     Exit code 0: go. 6: no-go.
     """
     from causeway.report.preflight_text import render
-    from causeway.rollout.preflight import examine
+    from causeway.rollout.preflight import examine, go
 
     with narrated(stack or selected_stack()) as opened:
         findings = examine(opened)
     if as_json:
-        print_json({"go": all(each.passed for each in findings), "findings": [each.as_dict() for each in findings]})
+        print_json({"go": go(findings), "findings": [each.as_dict() for each in findings]})
     else:
         click.echo(render(findings))
-    return Exit.OK if all(each.passed for each in findings) else Exit.HELD
+    return Exit.OK if go(findings) else Exit.HELD
 
 
 def _one_step(stack: Stack) -> str:

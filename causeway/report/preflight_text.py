@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from causeway.rollout.preflight import Finding
+from causeway.rollout.preflight import Finding, go
 
 
 def render(findings: Sequence[Finding]) -> str:
     """One line a finding, the remedy behind those that do not hold, and the sum of it."""
     lines = [_line(each) for each in findings]
-    bad = sum(not each.passed for each in findings)
-    verdict = "GO" if not bad else f"NO-GO: {bad} of {len(findings)} do not hold"
+    bad = sum(each.passed is False for each in findings)
+    verdict = "GO" if go(findings) else f"NO-GO: {bad} of {len(findings)} do not hold"
+    unchecked = sum(each.passed is None for each in findings)
+    verdict += f"; {unchecked} not configured, and not checked" if unchecked else ""
     return "\n".join([*lines, "", verdict])
 
 
 def _line(finding: Finding) -> str:
-    mark = "✓" if finding.passed else "✗"
+    mark = {True: "✓", False: "✗", None: "–"}[finding.passed]
     remedy = f"  {finding.remedy}" if finding.remedy and not finding.passed else ""
     return f"{mark} {finding.area:9} {finding.name}: {finding.detail}{remedy}"

@@ -7,7 +7,7 @@ that Firestore is written to in a document of causeway's own, to know that it ca
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -40,17 +40,25 @@ _PROVEN_S = 3 * 86400
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was checked. `area` is V1 to V4 in words; `remedy` says what to do where it does not hold."""
+    """One thing that was checked. `area` is V1 to V4 in words; `remedy` says what to do where it does not hold.
+
+    `passed` is None where config asks for nothing, so that nothing was checked: no reason to stop, and no pass.
+    """
 
     area: str
     name: str
-    passed: bool
+    passed: bool | None
     detail: str
     remedy: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """For `--json`."""
         return asdict(self)
+
+
+def go(findings: Iterable[Finding]) -> bool:
+    """Whether nothing that was checked stands against the next step."""
+    return all(each.passed is not False for each in findings)
 
 
 def examine(stack: Stack) -> list[Finding]:
@@ -62,8 +70,7 @@ def _system(stack: Stack) -> Iterator[Finding]:
     """V1: functions answer, Firestore reads and writes, error rates are in order."""
     yield _firestore(stack)
     for name in stack.config.matrix.services:
-        wrong = stack.application.legacy_health(name)
-        yield Finding("system", f"legacy of {name}", wrong is None, wrong or "answers", "Mend it: it is the way back.")
+        yield _legacy(stack, name)
     try:
         with open_checker(stack) as checker:
             weights = (served.weights if (served := stack.served()) else {}) or dict.fromkeys(
@@ -123,6 +130,13 @@ def _error_rate(stack: Stack, name: str, seen: Tally) -> Finding:
     )
 
 
+def _legacy(stack: Stack, name: str) -> Finding:
+    wrong = stack.application.legacy_health(name)
+    if wrong is None and stack.config.hooks.legacy_health is None:
+        return Finding("system", f"legacy of {name}", None, "not configured", "Add causeway:hooks.legacy_health.")
+    return Finding("system", f"legacy of {name}", wrong is None, wrong or "answers", "Mend it: it is the way back.")
+
+
 def _packages(stack: Stack) -> Iterator[Finding]:
     """V2: the commands of `causeway:readiness`, side by side, for the services that are not complete."""
     served = stack.served()
@@ -137,7 +151,13 @@ def _packages(stack: Stack) -> Iterator[Finding]:
     with ThreadPoolExecutor(2) as pool:
         yield from pool.map(lambda pair: _command(stack.file.parent.parent, *pair), wanted)
     if not wanted:
-        yield Finding("packages", "readiness", True, "no commands under causeway:readiness; nothing was checked")
+        yield _nothing_to_run(stack)
+
+
+def _nothing_to_run(stack: Stack) -> Finding:
+    if any(stack.config.readiness.values()):
+        return Finding("packages", "readiness", True, "every service with commands is complete")
+    return Finding("packages", "readiness", None, "not configured; nothing was checked", "Add causeway:readiness.")
 
 
 def _command(folder: Path, service: str, command: str) -> Finding:

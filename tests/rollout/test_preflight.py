@@ -14,12 +14,13 @@ from causeway.backup.archive import Archive, Backup, BackupKind
 from causeway.backup.documents import Database
 from causeway.backup.storage import LocalStorage
 from causeway.config.records import Backup as Backups
-from causeway.config.records import Priority
+from causeway.config.records import Hooks, Priority
 from causeway.errors import Unreachable
 from causeway.model.window import Category, Check, Missing, Tally
+from causeway.report.preflight_text import render
 from causeway.rollout import control as controls
 from causeway.rollout import preflight
-from causeway.rollout.preflight import Finding
+from causeway.rollout.preflight import Finding, go
 from causeway.rollout.stack import Stack
 from tests.rollout.conftest import runner_of
 from tests.rollout.fakes import FakeObserver, World
@@ -109,8 +110,29 @@ def test_a_command_that_says_nothing_shows_its_exit_code(looking: World) -> None
     assert found(replace(looking.stack, config=config))["packages/Reader: exit 7"].detail == "exit code 7"
 
 
-def test_no_commands_are_said_to_check_nothing(looking: World) -> None:
-    assert "nothing was checked" in found(looking.stack)["packages/readiness"].detail
+def test_what_is_not_configured_is_no_pass_and_stops_nothing(looking: World) -> None:
+    """Prevents: a stack without readiness commands and without a health check of legacy looks checked, and is not."""
+    for name in ("packages/readiness", "system/legacy of Reader"):
+        finding = found(looking.stack)[name]
+        assert (finding.passed, finding.as_dict()["passed"]) == (None, None)
+        assert finding.detail.startswith("not configured")
+        assert go([finding])
+        assert render([finding]).splitlines() == [
+            f"– {finding.area:9} {finding.name}: {finding.detail}  {finding.remedy}",
+            "",
+            "GO; 1 not configured, and not checked",
+        ]
+    hooks = Hooks(legacy_health="http://h/$service")
+    asked = replace(looking.stack, config=replace(looking.config, hooks=hooks))
+    assert found(asked)["system/legacy of Reader"].passed is True
+
+
+def test_commands_of_services_that_are_complete_need_not_run_again(looking: World) -> None:
+    with runner_of(looking) as runner:
+        runner.walk("high/Writer/dual-write")
+    stack = replace(looking.stack, config=replace(looking.config, readiness={"Reader": ("exit 7",)}))
+    finding = found(stack)["packages/readiness"]
+    assert (finding.passed, finding.detail) == (True, "every service with commands is complete")
 
 
 def test_a_priority_that_was_never_backed_up_is_no_go(looking: World, tmp_path_factory: pytest.TempPathFactory) -> None:
