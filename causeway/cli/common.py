@@ -78,11 +78,18 @@ def selected_stack() -> str:
     )
 
 
+#: Wider than any line: in a pipe or a file nothing is wrapped or cut, unless COLUMNS says how wide it shall be.
+_UNBOUND = 10_000
+
+
 def rich_console(stderr: bool = False) -> Any:
-    """A console that uses colour only on a terminal."""
+    """A console that uses colour, and lines no longer than it is wide, only on a terminal."""
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False)
+    made = Console(stderr=stderr, highlight=False)
+    if not made.is_terminal and "COLUMNS" not in os.environ:
+        made.width = _UNBOUND
+    return made
 
 
 def quietly(command: Callable[P, T]) -> Callable[P, T]:

@@ -178,6 +178,20 @@ def test_plan_as_changes_adds_up_to_the_plan_as_tables(causeway: Any) -> None:
         assert running == table["weights"]
 
 
+def test_in_a_pipe_no_line_is_wrapped_or_cut(causeway: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prevents: `causeway check | grep pair:` finds half a sentence, and a long name of a position ends in dots."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+    _, said = causeway("check", "--config", LOCAL)
+    budget = next(line for line in said.splitlines() if line.startswith("false-alarm budget"))
+    assert budget.endswith("all the time")
+    _, listed = causeway("plan", "--config", LOCAL)
+    (backfill,) = (line for line in listed.splitlines() if "medium/CacheManager/backfill" in line)
+    assert backfill.rstrip().endswith("copies what was written before dual writes began")
+    monkeypatch.setenv("COLUMNS", "40")
+    _, narrow = causeway("check", "--config", LOCAL)
+    assert max(map(len, narrow.splitlines())) <= 40, "whoever says how wide it shall be is heard"
+
+
 def test_cohort_says_which_services_each_user_gets(causeway: Any, tmp_path: Path) -> None:
     keys = tmp_path / "keys"
     users = [*(f"user-{number}" for number in range(200)), " with spaces ", "Größe"]
