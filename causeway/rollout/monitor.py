@@ -206,6 +206,7 @@ class Monitor:
             self._now.append(wrong.no_metrics(look))
         if verdict is not None:
             self._now += wrong.warnings(verdict, self.stack.config.soak.interval)
+            self._now += wrong.missing(verdict, self._now)
         if scene is None:
             return
         if scene.silent and scene.silent != self.us:

@@ -57,8 +57,8 @@ class Alarms:
 
     @property
     def present(self) -> list[Condition]:
-        """What is wrong at the moment."""
-        return [each.condition for each in self._raised.values()]
+        """What is wrong at the moment. Threads may ask while rounds go on."""
+        return [each.condition for each in list(self._raised.values())]
 
     def _send(self, told: Condition) -> None:
         self.notifier.send(Alert(told.severity, told.key, told.happened, told.done, told.todo))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime
+import math
 from collections.abc import Iterable, Iterator
 
 from causeway.errors import CausewayError, Held
 from causeway.health.baselines import Baseline
 from causeway.health.checker import Look
-from causeway.model.verdict import Cause, Verdict
+from causeway.model.guardrails import Measure
+from causeway.model.verdict import Cause, Reason, Verdict
 from causeway.model.window import Missing
 from causeway.rollout.monitor_alarms import Condition
 from causeway.rollout.monitor_duty import Duty
@@ -18,19 +20,44 @@ from causeway.rollout.notify import Severity
 PATIENCE = 30.0
 #: So long may metrics or records be missing before people are told.
 OUTAGE = 60.0
+#: The key of the condition that nothing at all can be counted.
+_BLIND = "metrics"
 
 
 def no_metrics(look: Look) -> Condition:
     """Nothing can be counted."""
     reasons = [each.errors.reason for each in look.windows.values() if isinstance(each.errors, Missing)]
     return Condition(
-        "metrics",
+        _BLIND,
         Severity.CRITICAL,
         f"metrics are missing: {reasons[0] if reasons else 'nothing was read'}",
         "Nothing moves forward; looking goes on, and traffic stays where it is.",
         "Bring the metrics back; `causeway rollback` works without them.",
         OUTAGE,
     )
+
+
+def missing(verdict: Verdict, told: Iterable[Condition]) -> Iterator[Condition]:
+    """What cannot be judged of each service, where what is told already does not say it.
+
+    That is: while nothing at all can be counted, and of the response time of a service whose baseline is stale.
+    """
+    keys = {each.key for each in told}
+    found: dict[str, list[Reason]] = {}
+    for reason in verdict.reasons:
+        stale = reason.source == Measure.RESPONSE_TIME and f"baseline-{reason.service}" in keys
+        if reason.cause is Cause.MISSING and not stale:
+            found.setdefault(reason.service or "stack", []).append(reason)
+    for name, reasons in found.items():
+        unwatched = any(reason.source == Measure.ERROR_RATE for reason in reasons)
+        yield Condition(
+            f"missing-{name}",
+            Severity.CRITICAL if unwatched else Severity.WARNING,
+            "; ".join(reason.text for reason in reasons),
+            "Nothing moves forward, and what is missing sends nobody back; what else is seen is judged.",
+            "Bring the figures back; `causeway rollback` works without them.",
+            math.inf if _BLIND in keys else OUTAGE,
+        )
 
 
 def unreadable(error: CausewayError) -> Condition:

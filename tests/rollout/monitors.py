@@ -24,21 +24,23 @@ US = "monitor@cloud:7"
 
 @dataclass
 class Blindfold:
-    """The application, both versions of it, as seen through metrics that can be gone."""
+    """The application, both versions of it, as seen through metrics that can be gone, those of one service or all."""
 
     observer: FakeObserver
     gone: bool = False
+    unread: str = ""
     _since: datetime | None = None
 
     def look(self, weights: Mapping[str, int]) -> Look:
         look = self.observer.look(weights)
         since, self._since = self._since, look.at
         look = replace(look, since=since, legacy=self.observer.look({n: 100 - w for n, w in weights.items()}).windows)
-        if not self.gone:
-            return look
         missing = Missing("http://app/metrics did not answer")
         sides = (look.windows, look.legacy)
-        windows, legacy = ({n: replace(w, errors=missing) for n, w in side.items()} for side in sides)
+        windows, legacy = (
+            {n: replace(w, errors=missing) if self.gone or n == self.unread else w for n, w in side.items()}
+            for side in sides
+        )
         return replace(look, windows=windows, legacy=legacy)
 
 

@@ -17,8 +17,10 @@ from causeway.model.verdict import Cause, Decision, Reason, Verdict
 from causeway.model.window import Category, Check, Histogram, Tally
 from causeway.rollout import control as controls
 from causeway.rollout import journal as journals
+from causeway.rollout import monitor_conditions as wrong
 from causeway.rollout import monitor_duty, triggers
 from causeway.rollout.journal import Journal, State
+from causeway.rollout.monitor_alarms import Condition
 from causeway.rollout.monitor_duty import Duty
 from causeway.rollout.monitor_pulse import Pulse
 from causeway.rollout.monitor_reports import document
@@ -332,6 +334,24 @@ def test_metrics_that_are_gone_hold_everything_and_looks_become_rarer_until_they
     assert here.served("Reader") == 0
 
 
+def test_a_service_whose_metrics_alone_are_gone_is_told(here: World) -> None:
+    """Prevents: a service at full traffic is unwatched for ever, and nobody hears of it because others are counted."""
+    walked(here, "high/Writer/50")
+    monitor = monitor_of(here)
+    monitor.observer.unread = "Reader"  # type: ignore[attr-defined]
+    step(monitor, 120)
+    assert keys(here) == ["missing-Reader"], "once, and not of Writer"
+    told = here.alerts.sent[0]
+    assert told.severity is Severity.CRITICAL and "http://app/metrics did not answer" in told.happened
+    monitor.observer.gone = True  # type: ignore[attr-defined]
+    later(monitor, 120)
+    assert keys(here) == ["missing-Reader", "metrics"], "of all at once in one message"
+    monitor.observer.gone = False  # type: ignore[attr-defined]
+    monitor.observer.unread = ""  # type: ignore[attr-defined]
+    step(monitor, 2)
+    assert sorted(keys(here)[2:]) == ["metrics-over", "missing-Reader-over"]
+
+
 def test_a_short_outage_is_nobodys_concern(here: World) -> None:
     walked(here, "low/Reader/50")
     monitor = monitor_of(here)
@@ -547,6 +567,14 @@ def test_a_baseline_that_is_stale_is_told(here: World) -> None:
     monitor.baselines = lambda: {"Reader": old}
     step(monitor, 2)  # the first one reports, and reads baselines anew
     assert "baseline-Reader" in keys(here)
+
+
+def test_a_stale_baseline_is_not_told_twice(here: World) -> None:
+    """Prevents: for each stale baseline a second alert, that the response time is missing."""
+    missing = Reason(Decision.HOLD, Cause.MISSING, "response_time", "no baseline", "Reader")
+    stale = Condition("baseline-Reader", Severity.WARNING, "old", "", "")
+    assert not list(wrong.missing(Verdict.of([missing]), [stale]))
+    assert [each.key for each in wrong.missing(Verdict.of([missing]), [])] == ["missing-Reader"]
 
 
 def test_a_failure_or_two_at_the_begin_of_a_block_are_nobodys_concern(here: World) -> None:
