@@ -6,8 +6,9 @@ the same computation. Positions are kept as changes, so a plan is linear in serv
 
 from __future__ import annotations
 
+import hashlib
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
@@ -23,6 +24,8 @@ from causeway.model.strategies import RECIPES, RETIRE, Action
 INFRASTRUCTURE = "infrastructure"
 DEPRECATION = "deprecation"
 LAST = f"{DEPRECATION}/{RETIRE.name}"
+#: Up to how many services a position names all of those that move there, and how many it names of more.
+_NAMED, _FIRST = 8, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,15 +215,26 @@ def build(matrix: Matrix) -> Plan:
     return Plan(matrix, found, tuple(positions))
 
 
+def label(services: Sequence[str]) -> str:
+    """What services that move together are called: `A+B`; of many, the first, how many more, and a digest of all.
+
+    No service begins with a digit, so no group is called like another one.
+    """
+    if len(services) <= _NAMED:
+        return "+".join(services)
+    digest = hashlib.sha256("+".join(sorted(services)).encode()).hexdigest()[:8]
+    return "+".join((*services[:_FIRST], f"{len(services) - _FIRST}more-{digest}"))
+
+
 def _walk(matrix: Matrix, services: tuple[str, ...], index: int) -> Iterator[Position]:
     """The positions in which some services (of one phase and one ladder) move: actions, rungs, actions."""
     recipes = [RECIPES[matrix.services[name].strategy] for name in services]
-    phase, label = matrix.phase_of[services[0]], "+".join(services)
+    phase, name = matrix.phase_of[services[0]], label(services)
 
     def actions(of: list[tuple[Action, ...]]) -> Iterator[tuple[str, tuple[str, ...], Mapping[str, int]]]:
-        for name in dict.fromkeys(action.name for own in of for action in own):
-            who = (service for service, own in zip(services, of, strict=True) if any(a.name == name for a in own))
-            yield name, tuple(who), {}
+        for action in dict.fromkeys(action.name for own in of for action in own):
+            who = (service for service, own in zip(services, of, strict=True) if any(a.name == action for a in own))
+            yield action, tuple(who), {}
 
     places = (
         *actions([recipe.before for recipe in recipes]),
@@ -228,4 +242,4 @@ def _walk(matrix: Matrix, services: tuple[str, ...], index: int) -> Iterator[Pos
         *actions([recipe.after for recipe in recipes]),
     )
     for offset, (action, who, changes) in enumerate(places):
-        yield Position(index + offset, f"{phase}/{label}/{action}", phase, who, action, changes)
+        yield Position(index + offset, f"{phase}/{name}/{action}", phase, who, action, changes)

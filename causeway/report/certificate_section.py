@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from causeway.model.certificate import Certificate
 from causeway.model.exposure import wording
 from causeway.model.matrix import MIXED, Interaction, Pair
+from causeway.model.plan import label
 from causeway.report.html import Markup, element, join, table
 from causeway.report.matrix_table import meaning
 
@@ -14,7 +15,7 @@ from causeway.report.matrix_table import meaning
 def certificate_section(certificate: Certificate) -> Markup:
     """Heading, findings and the table of interactions."""
     said = meaning(certificate)
-    order = " → ".join("+".join(group) for group in certificate.groups)
+    order = " → ".join(map(label, certificate.groups))
     head = [
         element("h2", f"The certificate: {certificate.status}"),
         element("p", f"{said[0].upper()}{said[1:]}. Order: {order}."),

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from causeway.model.certificate import Certificate
 from causeway.model.exposure import Exposure, wording
+from causeway.model.plan import label
 
 _STYLE = {"safe": "bold green", "unknown": "bold yellow", "unsafe": "bold red"}
 #: How many of each kind of finding are printed; `--json` has them all.
@@ -26,7 +27,7 @@ def render(certificate: Certificate) -> RenderableType:
         f", {pairs} pairs of versions meet while {groups} groups move",
         (f", {accepted} of them accepted though nobody knows" if accepted else "", "bold yellow"),
     )
-    order = Text.assemble(("order: ", "bold"), " → ".join("+".join(group) for group in certificate.groups))
+    order = Text.assemble(("order: ", "bold"), " → ".join(map(label, certificate.groups)))
     found = (_conflict, _missing, _no_return, _accepted, _pairs, _closures)
     return Group(head, order, *(line for lines in found for line in lines(certificate)))
 

@@ -8,6 +8,7 @@ from itertools import islice
 from causeway.model.certificate import Certificate, Missing, Safety
 from causeway.model.exposure import Exposure, wording
 from causeway.model.matrix import MIXED, Interaction, Pair
+from causeway.model.plan import label
 from causeway.report.escape import markdown
 
 #: How many closures are listed, and names in each; `--json` has them all.
@@ -27,7 +28,7 @@ def table(certificate: Certificate) -> str:
 def _head(certificate: Certificate) -> Iterator[str]:
     yield f"**Certificate: {certificate.status}**, {meaning(certificate)}."
     yield ""
-    yield "Order: " + " → ".join(markdown("+".join(group)) for group in certificate.groups)
+    yield "Order: " + " → ".join(markdown(label(group)) for group in certificate.groups)
     yield ""
 
 

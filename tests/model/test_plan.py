@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -10,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from causeway.errors import ConfigError
+from causeway.model.certificate import certify
 from causeway.model.hold import Hold
 from causeway.model.matrix import L_P, P_P, Interaction, Matrix, Phase, Service
 from causeway.model.order import order
-from causeway.model.plan import INFRASTRUCTURE, LAST, Plan, build
+from causeway.model.plan import INFRASTRUCTURE, LAST, Plan, build, label
 from causeway.model.stage import Stage
 from tests.model.matrix_examples import INCOMPATIBLE, VERIFIED, matrices
 
@@ -166,6 +169,31 @@ def test_services_that_move_together_share_a_position_and_its_actions() -> None:
     assert plan["low/A+B/toggle"].services == ("A",)
     assert plan["low/A+B/50"].changes == {"A": 50, "B": 50}
     assert plan.performs(plan["low/A+B/toggle"])[0][0] == "A"
+
+
+def alike(count: int) -> Plan:
+    """Services about whose mixtures nothing is known: they move together."""
+    names = tuple(f"S{number}" for number in range(count))
+    rows = tuple(Interaction(a, b, evidence={P_P: VERIFIED}) for a, b in itertools.pairwise((*names, names[0])))
+    return build(Matrix({n: Service(n, ladder=(50, 100)) for n in names}, (Phase("low", names),), interactions=rows))
+
+
+def test_a_position_names_few_services_however_many_move() -> None:
+    """Prevents: 1,500 services without evidence, whose one group is named in full at every pair: 126 MB of JSON."""
+    assert alike(8).positions[1].name == "low/S0+S1+S2+S3+S4+S5+S6+S7/50"
+    names = [position.name for position in alike(9)]
+    assert names[1:-1] == ["low/S0+S1+S2+6more-37222598/50", "low/S0+S1+S2+6more-37222598/100"]
+    assert len(alike(9).positions[1].services) == 9
+    assert alike(10).positions[1].name.startswith("low/S0+S1+S2+7more-")
+    assert len(json.dumps(certify(alike(300).matrix).as_dict()["exposures"])) < 100_000
+
+
+def test_a_label_says_which_services_move() -> None:
+    """Prevents: two groups with one name, or another name because config lists the same services in another order."""
+    many = [f"S{number}" for number in range(12)]
+    assert label(many) == label([*many[:3], *many[:2:-1]])
+    assert label(many) != label([*many[:11], "S99"])
+    assert not re.match("[A-Za-z]", label(many).rpartition("+")[2])
 
 
 def test_an_unknown_position_names_what_comes_nearest() -> None:
