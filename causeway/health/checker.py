@@ -69,6 +69,10 @@ class Checker:
         """Expect the demand of these baselines from now on."""
         self._baselines = dict(baselines)
 
+    def begin(self) -> None:
+        """From now on every probe is due: what was asked before says nothing about what comes."""
+        self._probing.begin()
+
     def look(self, weights: Mapping[str, int]) -> Look:
         """One look at the services of `weights` (service -> its weight, 0 to 100)."""
         sample = self._source.read()

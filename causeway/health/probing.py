@@ -37,12 +37,20 @@ class Asked:
 
     def check(self) -> Check:
         """The same for the gates. A legacy that fails is no failure of its package, and no reason to go back to it."""
-        data = not isinstance(self.spec, HttpProbe | CompareProbe)
-        category = Category.DATA_INTEGRITY if data else Category.FUNCTIONALITY
-        name = self.spec.name if self.version is None else f"{self.spec.name}@{self.version}"
+        category, name = category_of(self.spec), _name(self.spec, self.version)
         if self.version is Version.LEGACY and self.passed is False:
             return Check(category, name, None, self.spec.service, f"legacy itself fails: {self.detail}")
         return Check(category, name, self.passed, self.spec.service, self.detail)
+
+
+def category_of(spec: ProbeSpec) -> Category:
+    """The category of the checks that a probe makes."""
+    return Category.FUNCTIONALITY if isinstance(spec, HttpProbe | CompareProbe) else Category.DATA_INTEGRITY
+
+
+def names_of(spec: ProbeSpec) -> tuple[str, ...]:
+    """The names of the checks that a probe makes."""
+    return tuple(_name(spec, each) for each in spec.versions) if isinstance(spec, HttpProbe) else (spec.name,)
 
 
 class Probing:
@@ -71,6 +79,12 @@ class Probing:
         }
         self._due: dict[tuple[str, str], datetime] = {}
         self._running: dict[Future[Asked], ProbeSpec] = {}
+        self._outdated: set[Future[Asked]] = set()
+
+    def begin(self) -> None:
+        """Everything is due, and what is still running speaks of the time before: it is waited for and not told."""
+        self._due.clear()
+        self._outdated = set(self._running)
 
     def ask(self, now: datetime) -> tuple[Asked, ...]:
         """Starts what is due and returns what is finished."""
@@ -89,7 +103,8 @@ class Probing:
         finished = [future for future in self._running if future.done()]
         for future in finished:
             del self._running[future]
-        done = tuple(future.result() for future in finished)
+        done = tuple(future.result() for future in finished if future not in self._outdated)
+        self._outdated -= set(finished)
         for asked in done:
             if asked.again is not None:
                 self._due[_key(asked.spec)] = asked.again
@@ -158,6 +173,10 @@ def _tally(said: Sequence[Asked]) -> Tally | Missing:
     if said and not made:
         return Missing(said[0].detail)
     return Tally(sum(not each.passed for each in made), len(made))
+
+
+def _name(spec: ProbeSpec, version: Version | None) -> str:
+    return spec.name if version is None else f"{spec.name}@{version}"
 
 
 def _key(spec: ProbeSpec) -> tuple[str, str]:

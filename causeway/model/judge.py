@@ -126,7 +126,7 @@ def _minimum(soak: Soak, course: Course) -> Iterator[Reason]:
 
 def _checked(soak: Soak, standing: Standing) -> Reason:
     check = standing.check
-    about = f"{check.category.value.replace('_', ' ')} check {check.name}"
+    about = f"{check.category.words} check {check.name}"
     about += f" of {check.service}" if check.service else ""
     detail = f" ({check.detail})" if check.detail else ""
     if check.passed is False and _without_users(soak, check):

@@ -172,6 +172,10 @@ class Soak:
         """What may be done on the evidence so far."""
         return judge(self)
 
+    def said(self, category: Category, name: str, service: str | None) -> bool:
+        """Whether a check has been made, or could not be made, since the soak began."""
+        return (category, name, service or "") in self.standings
+
     def log_odds(self, limit: Limit) -> float:
         """What the log evidence against a limit must reach: 1/α, shared among the limits of one guardrail."""
         rail = next(each for each in self.guardrails if each.name is limit.measure)

@@ -152,6 +152,10 @@ class Category(StrEnum):
     INTEGRATION = "integration"
     DATA_INTEGRITY = "data_integrity"
 
+    @property
+    def words(self) -> str:
+        return self.value.replace("_", " ")
+
 
 @dataclass(frozen=True, slots=True)
 class Check:

@@ -151,7 +151,7 @@ def _categories(report: HealthReport) -> list[tuple[str, ...]]:
     """What the checks said; performance has no checks, its guardrails stand above."""
     return [
         (
-            category.value.replace("_", " "),
+            category.words,
             str(report.passed.get(category, 0)),
             *(
                 str(sum(check.category is category and check.passed is said for check in report.checks))

@@ -149,6 +149,10 @@ class Monitor:
         self._settle()
         return max(0.0, self._pause() - (clock.monotonic() - began))
 
+    def begin(self) -> None:
+        """Of a soak: every probe is due."""
+        self.observer.begin()
+
     def look(self, weights: Mapping[str, int]) -> Look:
         """A look that reports and the monitor's own metrics see as well; what its soaks observe by."""
         look = self.observer.look(weights)

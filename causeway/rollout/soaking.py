@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from causeway.config import Config
 from causeway.health.checker import Look
+from causeway.health.probing import category_of, names_of
 from causeway.model.moves import Place
-from causeway.model.observation import ParityProbe
+from causeway.model.observation import ParityProbe, ProbeSpec
 from causeway.model.plan import LAST
 from causeway.model.soak import Soak
 from causeway.model.verdict import Cause, Decision, Reason, Verdict
@@ -21,6 +22,9 @@ FILLED = "backfill"
 
 class Observer(Protocol):
     """What looks at the running application (`causeway.health.checker.Checker`)."""
+
+    def begin(self) -> None:
+        """From now on every probe is due."""
 
     def look(self, weights: Mapping[str, int]) -> Look:
         """What happened since the look before."""
@@ -62,15 +66,18 @@ def soak(
     """Look at a place at every scrape until it may advance, must roll back, or the soak's timeout has passed.
 
     `confirmed` says what was done at the place besides moving traffic; it is judged by the checks alone where no
-    package has users yet. A HOLD is returned after the timeout: not enough evidence, nothing wrong shown.
+    package has users yet. Nothing advances before each probe has been made in this soak. A HOLD is returned
+    after the timeout: not enough evidence, nothing wrong shown.
     """
     config, clock = stack.config, stack.clock
     weights = config.plan.at(place.position, place.hold).weights
     every = min(config.metrics.every if config.metrics else config.soak.interval, config.soak.interval)
     state = begin(stack, place, baselines, moving)
     silent = not_in_force(config, place)
+    asked = [probe for probe in config.probes if probe.name not in silent]
     began = window = clock.monotonic()
     observer.look(weights)  # what came before the move is not evidence about it
+    observer.begin()
     again, windows = 0, 0
     while True:
         clock.sleep(every)
@@ -81,7 +88,7 @@ def soak(
         again += following.began_again != state.began_again
         state, windows = following, windows + closes
         window = now if closes else window
-        verdict = _verdict(state, windows, config.soak.checks, confirmed)
+        verdict = _verdict(state, windows, config.soak.checks, confirmed, _unmade(state, asked))
         if on_look(look, verdict) or verdict.decision is not Decision.HOLD or now - began > config.soak_timeout:
             return Soaked(verdict, state.looks, now - began, again)
 
@@ -99,13 +106,23 @@ def not_in_force(config: Config, place: Place) -> frozenset[str]:
     )
 
 
-def _verdict(state: Soak, windows: int, checks: int, confirmed: str) -> Verdict:
+def _unmade(state: Soak, asked: Iterable[ProbeSpec]) -> Iterator[Reason]:
+    """Probes that have not said anything in this soak yet: their silence is no success."""
+    for probe in asked:
+        category = category_of(probe)
+        for name in names_of(probe):
+            if not state.said(category, name, probe.service):
+                text = f"{category.words} check {name} of {probe.service}: not made yet since the soak began"
+                yield Reason(Decision.HOLD, Cause.EARLY, category, text, probe.service)
+
+
+def _verdict(state: Soak, windows: int, checks: int, confirmed: str, unmade: Iterable[Reason]) -> Verdict:
     """The soak's verdict, and that it has been watched for as long as a soak takes, whoever uses a package yet."""
     judged = state.verdict()
     decision, cause = (Decision.ADVANCE, Cause.SAFE) if windows >= checks else (Decision.HOLD, Cause.EARLY)
     watched = Reason(decision, cause, "actions", f"{confirmed}; watched for {windows} of {checks} windows")
     found = judged.reasons if state.services else _nobody_to_send_back(judged)
-    return Verdict.of([*found, watched])
+    return Verdict.of([*found, *unmade, watched])
 
 
 def _nobody_to_send_back(judged: Verdict) -> tuple[Reason, ...]:

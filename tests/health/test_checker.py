@@ -23,6 +23,7 @@ from causeway.health.windows import Names
 from causeway.model.guardrails import Guardrails
 from causeway.model.matrix import Interaction, Matrix, Phase, Service, Version
 from causeway.model.observation import (
+    CollectionProbe,
     CompareProbe,
     Expected,
     HttpProbe,
@@ -533,6 +534,36 @@ def test_a_probe_asks_at_its_own_interval() -> None:
         [replace(HTTP, every=10.0, versions=(Version.PACKAGE,))], lambda _: httpx.Response(200, json={"ok": True})
     )
     assert [rig.look().windows["X"].probes for _ in range(4)] == [Tally(0, 1), Tally(0, 0), Tally(0, 1), Tally(0, 0)]
+
+
+def test_at_the_begin_of_a_soak_every_probe_is_due_and_what_still_runs_is_of_before() -> None:
+    """Prevents: what was read before a move vouches for the time after it."""
+
+    class ByHand(Executor):
+        def __init__(self) -> None:
+            self.jobs: list[tuple[Future[Any], Callable[[], Any]]] = []
+
+        def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+            self.jobs.append((Future(), fn))
+            return self.jobs[-1][0]
+
+        def run(self) -> None:
+            for future, job in self.jobs:
+                future.set_result(job())
+            self.jobs.clear()
+
+    executor = ByHand()
+    collection = CollectionProbe("carts", "X", "carts", every=300)
+    probing = Probing([collection], httpx.Client(), Collections(carts={"1": "a"}), executor)  # type: ignore[arg-type]
+    assert not probing.ask(T0)
+    probing.begin()
+    executor.run()
+    assert not probing.ask(T0), "it began before"
+    assert not probing.ask(T0), "asked again"
+    executor.run()
+    assert [asked.passed for asked in probing.ask(T0)] == [True]
+    probing.ask(T0 + timedelta(seconds=5))
+    assert not executor.jobs, "and then at its own interval"
 
 
 def test_probes_of_two_services_may_have_the_same_name() -> None:

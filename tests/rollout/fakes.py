@@ -193,6 +193,10 @@ class FakeObserver:
     builds: dict[str, str] = field(default_factory=dict)
     slow: bool = False
     looks: int = 0
+    begun: int = 0
+
+    def begin(self) -> None:
+        self.begun += 1
 
     def look(self, weights: Mapping[str, int]) -> Look:
         self.looks += 1

@@ -31,6 +31,9 @@ class Blindfold:
     unread: str = ""
     _since: datetime | None = None
 
+    def begin(self) -> None:
+        self.observer.begin()
+
     def look(self, weights: Mapping[str, int]) -> Look:
         look = self.observer.look(weights)
         since, self._since = self._since, look.at

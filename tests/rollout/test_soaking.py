@@ -8,7 +8,7 @@ import pytest
 
 from causeway.health.checker import Look
 from causeway.model.moves import Place
-from causeway.model.observation import ParityProbe
+from causeway.model.observation import CollectionProbe, HttpProbe, ParityProbe, Request
 from causeway.model.verdict import Cause, Decision, Verdict
 from causeway.model.window import Category, Check
 from causeway.rollout.soaking import Soaked, not_in_force, soak
@@ -56,6 +56,24 @@ def test_a_failing_check_stops_a_place_without_users_as_well(here: World) -> Non
     found = watched(here, Place("high/Writer/verify-parity"), frozenset())
     assert found.verdict.decision is Decision.ROLL_BACK
     assert found.verdict.level == 3
+
+
+@pytest.mark.parametrize("place", [LOW, Place("infrastructure")])
+def test_nothing_advances_before_each_probe_was_made(here: World, place: Place) -> None:
+    """Prevents: a soak shorter than a probe's interval advances without one look at the data."""
+    probes = (CollectionProbe("carts", "Reader", "carts"), HttpProbe("answers", "Reader", Request("http://app")))
+    early = ParityProbe("parity", "Writer", "l", "p")
+    here.stack = replace(here.stack, config=replace(here.config, probes=(*probes, early)))
+    moving = frozenset({"Reader"}) if place == LOW else frozenset()
+    here.observer.checks = (Check(Category.FUNCTIONALITY, "answers@package", True, "Reader"),)
+    found = watched(here, place, moving)
+    assert here.observer.begun == 1, "all are due at the begin of a soak"
+    assert found.verdict.decision is Decision.HOLD
+    assert [str(reason) for reason in found.verdict.decisive] == [
+        "data integrity check carts of Reader: not made yet since the soak began"
+    ]
+    here.observer.checks += (Check(Category.DATA_INTEGRITY, "carts", True, "Reader"),)
+    assert watched(here, place, moving).verdict.decision is Decision.ADVANCE
 
 
 @pytest.mark.parametrize("place", [LOW, Place("infrastructure")])
