@@ -11,20 +11,21 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, cast
 
 import yaml
 
-from causeway.config import written
-from causeway.config.alike import thinned
+from causeway.config import rows, written
 from causeway.config.build import build
 from causeway.config.records import Config
 from causeway.errors import ConfigError
 from causeway.model.bulk import bulk
 
 STACKS = Path("stacks")
+#: From how many characters on a file is read row by row: below, that saves nobody any time.
+_LARGE = 200_000
 INCLUDE = "causeway:include"
 #: The keys that a plan and its certificate follow from.
 PLAN = ("causeway:phases", "causeway:matrix")
@@ -37,11 +38,20 @@ _PER_STACK = ("causeway:position", "causeway:hold", INCLUDE)
 
 @dataclass(frozen=True)
 class _Document:
-    """A YAML file with the lines of its keys."""
+    """A YAML file with the lines of its keys.
+
+    `outline` are its nodes; those of a large file are without the rows of its matrix.
+    """
 
     path: Path
     values: dict[str, Any]
-    root: yaml.Node | None
+    outline: yaml.Node | None = None
+    text: str | None = None
+
+    @cached_property
+    def root(self) -> yaml.Node | None:
+        """All of its nodes, for what is to be said of one of them."""
+        return None if self.text is None else yaml.compose(self.text, _Loader)
 
     def line(self, keys: Sequence[object]) -> int | None:
         """The line on which the value at that path begins, as far as it exists."""
@@ -99,7 +109,7 @@ def from_file(
     if not anywhere:
         _only_pulumi_s_keys(document)
         _no_ambiguous_words(document)
-    config = written.as_handed_over(config, written.at(document.root, "config"))
+    config = written.as_handed_over(config, written.at(document.outline, "config"))
     return _finish(config, document, _stack_name(path), today, needs, anywhere=anywhere)
 
 
@@ -108,12 +118,14 @@ def from_values(
 ) -> Config:
     """The same from the values that Pulumi hands its program, as text; includes are read from `folder`."""
     path = folder / f"Pulumi.{stack}.yaml"
-    return _finish(values, _Document(path, {}, None), stack, today)
+    return _finish(values, _Document(path, {}), stack, today)
 
 
 def _no_ambiguous_words(document: _Document) -> None:
     """Names and seeds must be the same text to Pulumi as to this. Raises ConfigError on one that would not be."""
-    for key, word in written.ambiguous(written.at(document.root, "config"), {*_texts(), "causeway:testers"}):
+    named = {*_texts(), "causeway:testers"}
+    if any(written.ambiguous(written.at(document.outline, "config"), named)):
+        key, word = next(written.ambiguous(written.at(document.root, "config"), named))
         raise ConfigError(
             f"{document.path}:{word.start_mark.line + 1}: {key} has {word.value} without quotes",
             "Pulumi takes it for a time or a number and writes it in another way, so that other users would be chosen",
@@ -183,7 +195,7 @@ def _finish(
 def _read(path: Path) -> _Document:
     try:
         text = path.read_text(encoding="utf-8")
-        root, values = _parsed(text)
+        outline, values = _parsed_by_rows(text) or _parsed(text)
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}", "there is no plan to read") from None
     except (yaml.YAMLError, ValueError) as error:
@@ -193,7 +205,7 @@ def _read(path: Path) -> _Document:
         raise ConfigError(f"{where} is not YAML: {problem}", "there is no plan to read") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{path} is not a mapping", "there is no plan to read")
-    return _Document(path, values, root)
+    return _Document(path, values, outline, text)
 
 
 def _parsed(text: str) -> tuple[yaml.Node | None, Any]:
@@ -204,6 +216,25 @@ def _parsed(text: str) -> tuple[yaml.Node | None, Any]:
         return root, None if root is None else loader.construct_document(root)
     finally:
         loader.dispose()
+
+
+def _parsed_by_rows(text: str) -> tuple[yaml.Node | None, Any] | None:
+    """The same of a large file, each shape of its interactions once; None where that cannot be done.
+
+    What is wrong with the text is for the parser to say, with its line.
+    """
+    if len(text) < _LARGE or (found := rows.split(text)) is None:
+        return None
+    try:
+        outline, values = _parsed(found[0])
+        body = values.get("config", values)
+        interactions = body["causeway:matrix"]["interactions"]
+        if interactions[0] != rows.ROWS:
+            return None
+        interactions[:1] = rows.read(found[1], lambda row: _parsed(row)[1])
+    except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError):
+        return None
+    return outline, values
 
 
 class _Loader(yaml.CSafeLoader):
@@ -236,23 +267,42 @@ def _schema() -> dict[str, Any]:
     return cast(dict[str, Any], json.loads(_schema_path().read_text(encoding="utf-8")))
 
 
+def _wrapped(definition: str) -> dict[str, Any]:
+    keys = "keys" if definition == "config" else definition
+    return {"$ref": f"#/$defs/{keys}", "$defs": _schema()["$defs"]}
+
+
+@cache
+def _fast(definition: str) -> Any:
+    from jsonschema_rs import Draft202012Validator
+
+    return Draft202012Validator(_wrapped(definition), validate_formats=True)
+
+
+def _right(values: Mapping[str, Any], definition: str) -> bool:
+    """Whether the fast validator finds nothing. It is strict; what it refuses is judged, and told, by the other one."""
+    try:
+        return bool(_fast(definition).is_valid(values))
+    except (TypeError, ValueError):  # something that JSON does not have
+        return False
+
+
 @cache
 def _validator(definition: str) -> Any:
     from jsonschema import Draft202012Validator, FormatChecker
 
-    schema = _schema()
-    keys = "keys" if definition == "config" else definition
-    wrapped = {"$ref": f"#/$defs/{keys}", "$defs": schema["$defs"]}
-    return Draft202012Validator(wrapped, format_checker=FormatChecker(["date"]))
+    return Draft202012Validator(_wrapped(definition), format_checker=FormatChecker(["date"]))
 
 
 def _validate(values: Mapping[str, Any], definition: str, document: _Document, prefix: tuple[str, ...] = ()) -> None:
+    body = values["config"] if prefix else values
+    if _right(body, definition):
+        return
     from jsonschema.exceptions import best_match
 
-    body = values["config"] if prefix else values
-    if _validator(definition).is_valid(thinned(body)):
-        return
     error = best_match(_validator(definition).iter_errors(body))
+    if error is None:
+        return
     keys = (*prefix, *error.absolute_path)
     if error.validator == "additionalProperties" and isinstance(error.instance, dict):
         raise _unknown_key(error, document, keys)

@@ -7,12 +7,14 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 from causeway.config import records as r
 from causeway.config.values import Keys, Values
 from causeway.errors import ConfigError
 from causeway.model.matrix import (
+    MIXED,
     Evidence,
     Interaction,
     Kind,
@@ -51,12 +53,12 @@ def matrix(
     exceptions: dict[_Joint, list[r.AcceptedPair]] = {}
     for each in accepted:
         exceptions.setdefault(_joint(each.consumer, each.provider, each.kind, kinds), []).append(each)
-    interactions = []
+    interactions, code = [], key("code", {})
     for row in raw.get("interactions", ()):
         for end in (row["consumer"], row["provider"]):
             if end not in known:
                 raise key.unknown(end, f"interaction {row['consumer']} -> {row['provider']}", known)
-        interactions.append(_interaction(row, extra, key("code", {}), exceptions, today))
+        interactions.append(_interaction(row, extra, code, exceptions, today))
     _check_accepted(exceptions, interactions, key)
     return Matrix(
         services=services,
@@ -133,6 +135,7 @@ def _phases(key: Keys, services: Mapping[str, Service]) -> tuple[Phase, ...]:
     return phases
 
 
+_PAIRS = {str(pair): pair for pair in MIXED}
 #: One interaction: consumer, provider and kind.
 _Joint = tuple[str, str, Kind]
 
@@ -162,10 +165,11 @@ def _interaction(
     today: datetime.date,
 ) -> Interaction:
     joint = consumer, provider, kind = row["consumer"], row["provider"], Kind(row.get("kind", "call"))
-    own = ((Pair.parse(pair), _evidence(entry)) for pair, entry in row.get("evidence", {}).items())
+    own = ((_PAIRS[pair], _evidence(entry)) for pair, entry in row.get("evidence", {}).items())
     evidence: dict[Pair, Evidence] = {}
     for pair, entry in (*extra.get(joint, ()), *own):
-        judged = replace(entry, stale=_stale(entry, code, today))
+        stale = _stale(entry, code, today)
+        judged = replace(entry, stale=stale) if stale else entry
         before = evidence.get(pair)
         evidence[pair] = before if before is not None and _weight(before) > _weight(judged) else judged
     for exception in accepted.get(joint, ()):
@@ -198,13 +202,14 @@ def _accepted(exception: r.AcceptedPair, today: datetime.date) -> Evidence:
 
 def _evidence(entry: Values) -> Evidence:
     status = Status.VERIFIED if "verified" in entry else Status.INCOMPATIBLE
-    return Evidence(
-        status,
-        entry[status.value],
-        date=_date(entry.get("date")),
-        expires=_date(entry.get("expires")),
-        about=dict(entry.get("about", {})),
-    )
+    said = status, entry[status.value], entry.get("date"), entry.get("expires")
+    return replace(_alike(*said), about=dict(entry["about"])) if entry.get("about") else _alike(*said)
+
+
+@lru_cache(maxsize=1024)
+def _alike(status: Status, source: str, date: str | None, expires: str | None) -> Evidence:
+    """One record for all that say the same: a large matrix says little in many places."""
+    return Evidence(status, source, date=_date(date), expires=_date(expires))
 
 
 def _stale(evidence: Evidence, code: Mapping[str, str], today: datetime.date) -> str | None:

@@ -15,6 +15,7 @@ import yaml
 
 #: How Pulumi prints an unquoted date or time, in what it hands its program and when it rewrites a stack file.
 _PRINTED = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d+)?) ([+-]\d\d)(\d\d) \S+")
+_SHORTEST = len("2026-02-01 00:00:00 +0000 Z")
 #: Where a time of the day is meant even if it is midnight.
 _INSTANTS = frozenset({"from", "to"})
 #: What YAML may take for a time if it stands without quotes; a day alone is read alike by everybody.
@@ -47,7 +48,7 @@ def _as_written(value: Any, key: object = None) -> Any:
         return {name: _as_written(item, name) for name, item in value.items()}
     if isinstance(value, list):
         return [_as_written(item, key) for item in value]
-    if not (isinstance(value, str) and (printed := _PRINTED.fullmatch(value))):
+    if not (isinstance(value, str) and len(value) >= _SHORTEST and (printed := _PRINTED.fullmatch(value))):
         return value
     day, time, hours, minutes = printed.groups()
     if key not in _INSTANTS and (time, hours + minutes) == ("00:00:00", "+0000"):

@@ -30,9 +30,11 @@ def capped(matrix: Matrix, caps: Mapping[str, int]) -> Mapping[str, int]:
     A service that must not be ahead of a capped one is capped with it; one that may only start once that one is
     complete falls to 0. For caps of 0 that is the closure.
     """
+    lowered = {name: cap for name, cap in caps.items() if cap < 100}
+    if not lowered:
+        return {}
     followers = _followers(matrix)
     after = _names(followers)
-    lowered = {name: cap for name, cap in caps.items() if cap < 100}
     incomplete = reachable(after, lowered)
     waiting = (arc.after for name in incomplete for arc in followers.get(name, ()) if arc.strict)
     lowest = dict.fromkeys(reachable(after, [*waiting, *(name for name, cap in lowered.items() if cap == 0)]), 0)

@@ -9,9 +9,11 @@ from rich.table import Table
 from rich.text import Text
 
 from causeway.config import Config
+from causeway.model.bulk import bulk
 from causeway.model.plan import Position
 
 
+@bulk()
 def rows(config: Config, *, changes_only: bool = False) -> list[dict[str, Any]]:
     """For `--json`: name, phase, weights in percent (all of them, or those that change) and actions.
 
@@ -21,9 +23,10 @@ def rows(config: Config, *, changes_only: bool = False) -> list[dict[str, Any]]:
     running = dict.fromkeys(config.matrix.services, 0)
     found = []
     for position in plan:
-        changes = {name: min(weight, caps.get(name, 100)) for name, weight in position.changes.items()}
-        running.update(changes)
-        weights = changes if changes_only else dict(running)
+        weights = {name: min(weight, caps.get(name, 100)) for name, weight in position.changes.items()}
+        if not changes_only:
+            running.update(weights)
+            weights = dict(running)
         found.append(
             {
                 "name": position.name,
