@@ -29,6 +29,7 @@ Time = datetime.datetime | Now | None
 class Control:
     """The control document. `fence` grows with each holder; `override` is a whole flag set that readers obey.
 
+    `taken_by` was given the present fencing number, and is named to whom it was taken from, also once he has finished.
     `renewed_at` is the heartbeat of whoever watches, `lease_at` that of the holder; one that `yields` only looks
     (the monitor's soak), and anybody may take over from it. `running` names the stack update under way: it outlives
     its holder's lease, since what the update still writes does as well (`updates`).
@@ -36,6 +37,7 @@ class Control:
 
     fence: int = 0
     holder: str = ""
+    taken_by: str = ""
     lease_at: Time = None
     yields: bool = False
     renewed_at: Time = None
@@ -93,7 +95,8 @@ def acquire(store: Store, stack: str, holder: str, *, force: bool = False, yield
                 "two at once would undo each other's steps",
                 f"Wait for it, or stop it; its lease ends {LEASE:g} s after its last heartbeat.",
             )
-        return replace(control, fence=control.fence + 1, holder=holder, lease_at=NOW, yields=yields)
+        fence = control.fence + 1
+        return replace(control, fence=fence, holder=holder, taken_by=holder, lease_at=NOW, yields=yields)
 
     control = _change(store, stack, take, ())
     return Lease(store, stack, holder, control.fence)
@@ -144,7 +147,7 @@ class Lease:
     def _ours(self, control: Control) -> Control:
         if control.fence != self.fence:
             raise Conflict(
-                f"{control.holder or 'somebody else'} has taken this stack over "
+                f"{control.taken_by or 'somebody else'} has taken this stack over "
                 f"(fencing number {control.fence}, ours was {self.fence})",
                 "nothing of ours was written after that",
                 "`causeway status` shows where it stands.",

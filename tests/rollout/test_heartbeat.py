@@ -42,6 +42,14 @@ def test_a_lost_lease_is_said(here: World) -> None:
         heartbeat.check()
 
 
+def test_a_lease_that_was_lost_to_somebody_who_has_finished_names_him(here: World) -> None:
+    """Prevents: "somebody else has taken this stack over", where the winner of a race was quick."""
+    lease = controls.acquire(here.store, here.stack.name, "us")
+    controls.acquire(here.store, here.stack.name, "them", force=True).release()
+    with pytest.raises(Conflict, match="them has taken this stack over"):
+        lease.read()
+
+
 def test_the_lease_is_renewed_in_time_however_rare_the_heartbeat(here: World) -> None:
     """Prevents: with `freshness: {renew: 30s}` a runner loses its lease between two beats."""
     lease = controls.acquire(here.store, here.stack.name, "us")
