@@ -51,6 +51,11 @@ class Exposure:
         return not self.converted and found is not None and found.accepted and found.holds
 
     @property
+    def acceptance(self) -> str:
+        """Of a pair that is accepted: which, why, and until when."""
+        return f"{self}: {wording(self.evidence)}"
+
+    @property
     def incompatible(self) -> bool:
         """Whether the pair is known to break."""
         return not self.converted and self.interaction.incompatible(self.pair)

@@ -34,7 +34,7 @@ def _findings(certificate: Certificate) -> Iterator[str]:
         unblock = "; ".join(each.unblock)
         yield f"blocked from {names[each.first].name} to {names[each.last].name}: {each}. {unblock}."
     for accepted in certificate.accepted:
-        yield f"{accepted}: {wording(accepted.evidence)}"
+        yield accepted.acceptance
     for point in certificate.no_return:
         known = "acknowledged" if point.acknowledged else "not acknowledged"
         yield f"point of no return of {point.service} at {names[point.at].name} ({known}): {point.interaction}"

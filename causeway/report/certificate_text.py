@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from causeway.model.certificate import Certificate
-from causeway.model.exposure import Exposure, wording
+from causeway.model.exposure import Exposure
 from causeway.model.plan import label
 
 _STYLE = {"safe": "bold green", "unknown": "bold yellow", "unsafe": "bold red"}
@@ -61,8 +61,8 @@ def _no_return(certificate: Certificate) -> Iterator[Text]:
 
 
 def _accepted(certificate: Certificate) -> Iterator[Text]:
-    lines = (f"{each}: {wording(each.evidence)}" for each in certificate.accepted)
-    yield from _first((Text(line, style="yellow") for line in lines), len(certificate.accepted))
+    lines = (Text(each.acceptance, style="yellow") for each in certificate.accepted)
+    yield from _first(lines, len(certificate.accepted))
 
 
 def _pairs(certificate: Certificate) -> Iterator[Text]:

@@ -64,7 +64,7 @@ def _findings(certificate: Certificate) -> Iterator[str]:
         yield "**Accepted unknowns:**"
         yield ""
         for accepted in certificate.accepted:
-            yield f"- ⚠️ {markdown(str(accepted))}: {markdown(wording(accepted.evidence) or '')}"
+            yield f"- ⚠️ {markdown(accepted.acceptance)}"
         yield ""
     if certificate.no_return:
         yield "**Points of no return:**"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -10,6 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 _BAR = 20
+#: How many accepted unknowns are named; `--json` and `causeway check` have them all.
+_ACCEPTED = 5
 
 
 def status(facts: Mapping[str, Any]) -> RenderableType:
@@ -26,6 +28,7 @@ def status(facts: Mapping[str, Any]) -> RenderableType:
         ("moved by", _lease(facts["lease"])),
         ("watched", "yes" if facts["watched"] else "no: applications fall back to legacy for services in progress"),
     ]
+    rows += [("accepted", text) for text in _first(facts["accepted"] or ())]
     rows += [(name, facts[name]) for name in ("override", "maintenance", "frozen", "disarmed") if facts[name]]
     for name, value in rows:
         head.add_row(Text(name, style="dim"), Text(str(value)))
@@ -33,6 +36,12 @@ def status(facts: Mapping[str, Any]) -> RenderableType:
     for name, weight in facts["weights"].items():
         weights.add_row(Text(name), bar(weight), Text(f"{weight} %", justify="right"))
     return Group(head, Text(), weights)
+
+
+def _first(texts: Sequence[str]) -> Iterator[str]:
+    yield from texts[:_ACCEPTED]
+    if len(texts) > _ACCEPTED:
+        yield f"and {len(texts) - _ACCEPTED} more unknowns, in --json"
 
 
 def bar(weight: int) -> Text:

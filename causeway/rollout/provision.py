@@ -15,6 +15,7 @@ from causeway import flags
 from causeway.config import Config
 from causeway.errors import CausewayError, ConfigError
 from causeway.health.expressions import alerts_for
+from causeway.model.certificate import certify
 from causeway.model.moves import Place
 from causeway.rollout.desired import flag_set, standing
 from causeway.rollout.gate import Gate
@@ -31,6 +32,8 @@ from components.records import Records, RecordsArgs
 from components.schedulers import Schedule, Schedulers, SchedulersArgs, schedule
 from components.splits import component_name
 
+#: How many accepted unknowns a preview names.
+_ACCEPTED = 20
 _NO_IMAGE = "REGION-docker.pkg.dev/PROJECT/causeway/causeway:0.1.0"
 
 
@@ -86,7 +89,7 @@ def provision(config: Config) -> None:
         # Cloud Run refuses a service whose identity cannot read its secrets yet.
         pulumi.ResourceOptions(depends_on=[identities]),
     )
-    for finding in unheard(config):
+    for finding in (*unheard(config), *accepted(config)):
         pulumi.log.warn(finding)
     channels = Channels("channels", ChannelsArgs(project, _channels(config)))
     Alerts("alerts", AlertsArgs(project, tuple(_alerts(config, runs)), channels.by_severity))
@@ -120,6 +123,13 @@ def unheard(config: Config) -> list[str]:
     if not config.cloud.alert_emails:
         nowhere.append("alert policies have no channel; they reach nobody. Add causeway:cloud: {alert_emails: [...]}.")
     return nowhere
+
+
+def accepted(config: Config) -> list[str]:
+    """What nobody knows and an operator accepts, a sentence each: a preview says it as long as it is so."""
+    found = certify(config.matrix, config.plan).accepted
+    more = [f"… and {len(found) - _ACCEPTED} more; `causeway check` has them all"] if len(found) > _ACCEPTED else []
+    return [*(each.acceptance for each in found[:_ACCEPTED]), *more]
 
 
 def _legal_move(config: Config, project: str, place: Place):  # type: ignore[no-untyped-def]

@@ -46,6 +46,7 @@ def gather(stack: Stack) -> dict[str, Any]:
         "disarmed": control.disarmed,
         "frozen": stack.gate.frozen(),
         "certificate": str(stack.gate.certificate.status),
+        "accepted": [each.acceptance for each in stack.gate.certificate.accepted],
         "last": _brief(records[0]) if records else None,
     }
 

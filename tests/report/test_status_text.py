@@ -27,6 +27,7 @@ FACTS: dict[str, Any] = {
     "frozen": None,
     "disarmed": None,
     "certificate": "safe",
+    "accepted": ["A@package -> B@legacy (call): accepted unknown: low [traffic] (until 2026-02-01)"] * 6,
 }
 RECORDS = [
     {

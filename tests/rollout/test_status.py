@@ -6,11 +6,14 @@ from dataclasses import replace
 
 import pytest
 
+from causeway.config import Config
 from causeway.errors import Unreachable
 from causeway.model.hold import Hold
+from causeway.model.matrix import L_P, P_L, P_P, Evidence, Interaction, Status
 from causeway.model.moves import Place
+from causeway.model.plan import build
 from causeway.rollout import control as controls
-from causeway.rollout import rollback, status, triggers
+from causeway.rollout import provision, rollback, status, triggers
 from causeway.rollout.engine import Outcome
 from causeway.rollout.journal import Journal
 from causeway.rollout.rollback import Request
@@ -70,6 +73,26 @@ def test_what_stands_in_the_way_is_listed(here: World) -> None:
     found = status.gather(here.stack)
     assert found["maintenance"] == "level 4: data is being restored"
     assert found["disarmed"]["reason"] == "we know"
+
+
+def test_what_nobody_knows_and_somebody_accepts_is_said_until_it_is_gone(here: World) -> None:
+    """Prevents: a status that reads `safe` where an operator has only accepted not to know."""
+    why = Evidence(Status.VERIFIED, "accepted unknown: low traffic (until 2026-02-01)", accepted=True)
+    assert status.gather(here.stack)["accepted"] == []
+    here.stack = replace(here.stack, config=with_evidence(here.config, why))
+    found = status.gather(here.stack)
+    assert found["certificate"] == "safe"
+    said = "Reader@package -> Writer@legacy (call): accepted unknown: low traffic (until 2026-02-01)"
+    assert found["accepted"] == [said]
+    assert provision.accepted(here.stack.config) == [said]
+
+
+def with_evidence(config: Config, evidence: Evidence) -> Config:
+    """Reader calls Writer, and the package knows nothing of Writer's legacy but this."""
+    known = Evidence(Status.VERIFIED, "tests")
+    row = Interaction("Reader", "Writer", evidence={P_L: evidence, L_P: known, P_P: known})
+    matrix = replace(config.matrix, interactions=(row,))
+    return replace(config, matrix=matrix, plan=build(matrix))
 
 
 def test_without_firestore_there_is_no_status(here: World) -> None:
