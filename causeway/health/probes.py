@@ -7,8 +7,10 @@ answering, is failed (False).
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from string import Template
 from typing import Any
 
@@ -113,17 +115,28 @@ def first_difference(legacy: object, package: object, ignore: Sequence[str] = ()
 
 
 def _send(probe: HttpProbe | CompareProbe, version: Version, client: httpx.Client) -> httpx.Response | Answer:
-    request = _filled(probe, version)
+    """The whole answer, or what is wrong. The client's timeout bounds one read; all of them are bounded here."""
+    request, deadline = _filled(probe, version), time.monotonic() + probe.timeout
     try:
-        return client.request(
+        with client.stream(
             request.method, request.url, headers=request.headers, json=request.body, timeout=probe.timeout
-        )
+        ) as response:
+            body = b"".join(_until(deadline, response.iter_bytes()))
+        kind = {name: response.headers[name] for name in ("content-type",) if name in response.headers}
+        return httpx.Response(response.status_code, headers=kind, content=body)
     except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
         return Answer(None, f"the request cannot be made: {error}")
     except httpx.TimeoutException:
         return Answer(False, f"did not answer within {probe.timeout:g} s")
     except httpx.HTTPError as error:
         return Answer(False, f"did not answer ({type(error).__name__}: {error})")
+
+
+def _until(deadline: float, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    for chunk in chain([b""], chunks):
+        if time.monotonic() > deadline:
+            raise httpx.ReadTimeout("the answer takes too long as a whole")
+        yield chunk
 
 
 def _filled(probe: HttpProbe | CompareProbe, version: Version) -> Request:

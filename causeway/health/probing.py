@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -43,6 +43,38 @@ class Asked:
         return Check(category, name, self.passed, self.spec.service, self.detail)
 
 
+@dataclass
+class _Run:
+    """A probe that is being made. `outdated`: what it will say is of the time before a soak."""
+
+    spec: ProbeSpec
+    version: Version | None
+    outdated: bool = False
+    _looks: int = 0
+
+    @property
+    def patience(self) -> float:
+        """For how long a look waits for it. A probe that reads data takes its time; one that hangs nobody else's."""
+        return self.spec.timeout if isinstance(self.spec, HttpProbe | CompareProbe) and not self._hung else 0.0
+
+    def late(self, due: Collection[ProbeSpec]) -> Asked | None:
+        """That it hangs, after a look that waited for it in vain: it has had its timeout then for each request."""
+        if not isinstance(self.spec, HttpProbe | CompareProbe):
+            return None
+        self._looks += 1
+        if not self._hung or (self._looks > self._requests + 1 and self.spec not in due):
+            return None
+        return Asked(self.spec, self.version, False, f"has not answered, and may take {self.spec.timeout:g} s")
+
+    @property
+    def _hung(self) -> bool:
+        return self._looks > self._requests
+
+    @property
+    def _requests(self) -> int:
+        return 2 if isinstance(self.spec, CompareProbe) else 1
+
+
 def category_of(spec: ProbeSpec) -> Category:
     """The category of the checks that a probe makes."""
     return Category.FUNCTIONALITY if isinstance(spec, HttpProbe | CompareProbe) else Category.DATA_INTEGRITY
@@ -57,7 +89,8 @@ class Probing:
     """The probes of a stack. Close it, or use it as a context manager.
 
     HTTP probes are waited for as long as their own timeout; what takes longer, as reading a collection may, is
-    reported by a later `ask`. Raises ConfigError for a template that cannot be filled.
+    reported by a later `ask`. An HTTP probe that does not end has failed, each time it is due again.
+    Raises ConfigError for a template that cannot be filled.
     """
 
     def __init__(
@@ -78,37 +111,34 @@ class Probing:
             _key(spec): integrity.watch(spec) for spec in specs if not isinstance(spec, HttpProbe | CompareProbe)
         }
         self._due: dict[tuple[str, str], datetime] = {}
-        self._running: dict[Future[Asked], ProbeSpec] = {}
-        self._outdated: set[Future[Asked]] = set()
+        self._running: dict[Future[Asked], _Run] = {}
 
     def begin(self) -> None:
         """Everything is due, and what is still running speaks of the time before: it is waited for and not told."""
         self._due.clear()
-        self._outdated = set(self._running)
+        for run in self._running.values():
+            run.outdated = True
 
     def ask(self, now: datetime) -> tuple[Asked, ...]:
-        """Starts what is due and returns what is finished."""
-        busy = {_key(spec) for spec in self._running.values()}
-        for spec in self._specs:
-            key = _key(spec)
-            if key not in busy and now >= self._due.get(key, now):
-                self._due[key] = now + timedelta(seconds=spec.every * (1 - _EARLY))
-                for job in self._jobs(spec, now):
-                    self._running[self._executor.submit(job)] = spec
-        timeouts = {
-            future: spec.timeout for future, spec in self._running.items() if isinstance(spec, HttpProbe | CompareProbe)
-        }
-        if timeouts:
-            wait(timeouts, timeout=max(timeouts.values()))
+        """Starts what is due and returns what is finished, and what hangs: at first, and when it is due again."""
+        due = [spec for spec in self._specs if now >= self._due.get(_key(spec), now)]
+        busy = {(_key(run.spec), run.version) for run in self._running.values()}
+        for spec in due:
+            self._due[_key(spec)] = now + timedelta(seconds=spec.every * (1 - _EARLY))
+            for version, job in self._jobs(spec, now):
+                if (_key(spec), version) not in busy:
+                    self._running[self._executor.submit(job)] = _Run(spec, version)
+        awaited = {future: run.patience for future, run in self._running.items() if run.patience}
+        if awaited:
+            wait(awaited, timeout=max(awaited.values()))
         finished = [future for future in self._running if future.done()]
-        for future in finished:
-            del self._running[future]
-        done = tuple(future.result() for future in finished if future not in self._outdated)
-        self._outdated -= set(finished)
-        for asked in done:
-            if asked.again is not None:
-                self._due[_key(asked.spec)] = asked.again
-        return done
+        done = [(self._running.pop(future), future.result()) for future in finished]
+        told = [asked for run, asked in done if not run.outdated]
+        for run, asked in done:
+            if run.outdated or asked.again is not None:
+                self._due[_key(run.spec)] = asked.again or now
+        told += [late for future, run in self._running.items() if future.running() and (late := run.late(due))]
+        return tuple(told)
 
     def availability(self, asked: Iterable[Asked]) -> dict[tuple[str, Version], Tally | Missing]:
         """Failed http probes among those made, by service and version; missing where none of those due could be made.
@@ -124,12 +154,12 @@ class Probing:
                 said[each.spec.service, each.version].append(each)
         return {key: _tally(found) for key, found in said.items()}
 
-    def _jobs(self, spec: ProbeSpec, now: datetime) -> list[Callable[[], Asked]]:
+    def _jobs(self, spec: ProbeSpec, now: datetime) -> list[tuple[Version | None, Callable[[], Asked]]]:
         if isinstance(spec, HttpProbe):
-            return [partial(self._http, spec, version) for version in spec.versions]
+            return [(version, partial(self._http, spec, version)) for version in spec.versions]
         if isinstance(spec, CompareProbe):
-            return [partial(self._compare, spec)]
-        return [partial(self._data, spec, now)]
+            return [(None, partial(self._compare, spec))]
+        return [(None, partial(self._data, spec, now))]
 
     def _http(self, spec: HttpProbe, version: Version) -> Asked:
         answer = _survived(lambda: probes.ask(spec, version, self._client))

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import gzip
 import math
+import socket
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from causeway.health.edges import CHANCE, chance, possible, responsible
-from causeway.health.probes import first_difference, lacking, unexpected
-from causeway.model.matrix import L_P, MIXED, P_L, P_P, Interaction, Kind
-from causeway.model.observation import Expected
+from causeway.health.probes import Answer, ask, first_difference, lacking, unexpected
+from causeway.health.probing import Probing
+from causeway.model.matrix import L_P, MIXED, P_L, P_P, Interaction, Kind, Version
+from causeway.model.observation import Expected, HttpProbe, Request
 from causeway.model.window import Tally
 
+T0 = datetime(2025, 9, 1, 12, tzinfo=UTC)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=3),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
@@ -110,3 +120,71 @@ def test_dependencies_are_always_legacy_and_state_is_no_call() -> None:
 @pytest.mark.parametrize(("pair", "service"), [(P_L, "A"), (L_P, "B"), (P_P, "B")])
 def test_the_service_to_go_back_is_the_one_on_its_package_that_came_less_far(pair: Any, service: str) -> None:
     assert responsible(Interaction("A", "B"), pair, {"A": 100, "B": 10}) == service
+
+
+@contextmanager
+def dripping(parts: Iterable[bytes], every: float = 0.05) -> Iterator[str]:
+    """A server that sends an answer in parts, over and over the last one, until the client or the test has enough."""
+    over = threading.Event()
+
+    def answer(listening: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = listening.accept()
+                threading.Thread(target=drip, args=(connection,), daemon=True).start()
+
+    def drip(connection: socket.socket) -> None:
+        first, *_, last = [*parts]
+        with suppress(OSError), connection:
+            connection.recv(4096)
+            connection.sendall(first)
+            while not over.wait(every):
+                connection.sendall(last)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=answer, args=(listening,), daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
+        finally:
+            over.set()
+
+
+def test_an_answer_that_drips_has_failed_after_its_timeout() -> None:
+    """Prevents: a package that sends byte by byte is never a failure, because each byte begins the timeout anew."""
+    with (
+        dripping([b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", b"1\r\nx\r\n"]) as url,
+        httpx.Client() as client,
+    ):
+        probe = HttpProbe("answers", "X", Request(url), timeout=0.3)
+        began = time.monotonic()
+        assert ask(probe, Version.PACKAGE, client) == Answer(False, "did not answer within 0.3 s")
+        assert time.monotonic() - began < 2
+
+
+def test_a_probe_that_hangs_fails_each_time_it_is_due_and_holds_nobody_up() -> None:
+    """Prevents: an answer that never begins keeps the last success standing, and every look waiting."""
+    with (
+        dripping([b"HTTP/1.1 200 OK\r\nx: ", b"x"]) as url,
+        Probing(
+            [HttpProbe("answers", "X", Request(url), versions=tuple(Version), every=10, timeout=0.3)], httpx.Client()
+        ) as probing,
+    ):
+        looks = [probing.ask(T0 + timedelta(seconds=5 * look)) for look in range(4)]
+        said = [{asked.version: asked.passed for asked in look} for look in looks]
+        both = dict.fromkeys(Version, False)
+        assert said == [{}, both, both, {}]
+        began = time.monotonic()
+        assert len(probing.ask(T0 + timedelta(seconds=30))) == 2
+        assert time.monotonic() - began < 0.2, "it is waited for no longer"
+
+
+def test_a_compressed_answer_is_read() -> None:
+    """Prevents: an answer that is read in parts is decoded twice, or not at all."""
+    body = gzip.compress(b'{"ok": true}')
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, headers={"content-encoding": "gzip"}, stream=httpx.ByteStream(body))
+
+    probe = HttpProbe("answers", "X", Request("http://app/"), Expected(json={"ok": True}))
+    with httpx.Client(transport=httpx.MockTransport(respond)) as client:
+        assert ask(probe, Version.PACKAGE, client) == Answer(True)
