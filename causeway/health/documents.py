@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterator, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 
 class Documents(Protocol):
     """Collections by path (`user_cvs`, or `users/42/cvs` for a subcollection). May raise CausewayError."""
+
+    def pinned(self) -> Documents:
+        """The same as they are at this moment, however long the reading takes."""
+        ...
 
     def digests(self, collection: str, ignore: Collection[str] = ()) -> Mapping[str, str]:
         """The digest of each document's fields, except the top-level ones to ignore, by document id."""
@@ -28,11 +33,17 @@ class Documents(Protocol):
 
 
 class FirestoreDocuments:
-    """`Documents` of the database that `connection` speaks to. Raises Unreachable where it does not answer."""
+    """`Documents` of a database, now or as of `at`. Raises Unreachable where it does not answer."""
 
-    def __init__(self, connection: Connection, page: int = 1000) -> None:
+    def __init__(self, connection: Connection, page: int = 1000, at: datetime | None = None) -> None:
         self._connection = connection
         self._page = page
+        self._at = at
+
+    def pinned(self) -> FirestoreDocuments:
+        from causeway.backup.queries import server_time
+
+        return FirestoreDocuments(self._connection, self._page, server_time(self._connection))
 
     def digests(self, collection: str, ignore: Collection[str] = ()) -> Mapping[str, str]:
         return {_id(each): digest(each, ignore) for each in self._list(collection)}
@@ -47,11 +58,15 @@ class FirestoreDocuments:
         """The documents of a collection as protobuf messages, page by page."""
         from google.cloud.firestore_v1.types import ListDocumentsRequest, ListDocumentsResponse
 
+        from causeway.backup import times
+
         parent, _, name = collection.rpartition("/")
         root = self._connection.database.root
         request = ListDocumentsRequest.pb()(
             parent=f"{root}/{parent}" if parent else root, collection_id=name, page_size=self._page
         )
+        if self._at is not None:
+            request.read_time.CopyFrom(times.to_proto(self._at))
         if fields:  # a mask that is there but empty asks for no field at all
             request.mask.field_paths.extend(_path(each) for each in fields)
         while True:

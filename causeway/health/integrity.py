@@ -34,21 +34,29 @@ class CollectionWatch:
     def __init__(self, probe: CollectionProbe) -> None:
         self._probe = probe
         self._first: Mapping[str, str] | None = None
+        self._since: datetime | None = None
 
     def look(self, documents: Documents, now: datetime) -> Found:
         found = documents.digests(self._probe.collection)
         if self._first is None:
             self._first = found
             return Found(True, f"{len(found)} documents of {self._probe.collection} to compare with later")
-        least = len(self._first) * (1 - self._probe.may_shrink)
-        if len(found) < least:
-            return Found(False, f"{self._probe.collection} holds {len(found)} of {len(self._first)} documents")
-        if not self._probe.may_change:
-            changed = [name for name, digest in self._first.items() if found.get(name) != digest]
-            added = len(found.keys() - self._first.keys())
-            if changed or added:
-                return Found(False, f"{self._probe.collection} changed: {len(changed)} documents, {added} more")
-        return Found(True, f"{len(found)} documents in {self._probe.collection}")
+        wrong = self._wrong(self._first, found)
+        if wrong is None:
+            self._since = None
+            return Found(True, f"{len(found)} documents in {self._probe.collection}")
+        self._since = self._since or now
+        again = self._since + timedelta(seconds=self._probe.settle)
+        return Found(False, wrong) if now >= again else Found(None, f"{wrong}; looking again", again)
+
+    def _wrong(self, first: Mapping[str, str], found: Mapping[str, str]) -> str | None:
+        if len(found) < len(first) * (1 - self._probe.may_shrink):
+            return f"{self._probe.collection} holds {len(found)} of {len(first)} documents"
+        if self._probe.may_change:
+            return None
+        changed = sum(found.get(name) != digest for name, digest in first.items())
+        added = len(found.keys() - first.keys())
+        return f"{self._probe.collection} changed: {changed} documents, {added} more" if changed or added else None
 
 
 class SettledWatch:

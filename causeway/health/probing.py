@@ -173,7 +173,7 @@ class Probing:
         documents = self._documents
         if documents is None:
             return Asked(spec, None, None, "there is no database to read")
-        found = _survived(lambda: self._watches[_key(spec)].look(documents, now))
+        found = _survived(lambda: self._watches[_key(spec)].look(documents.pinned(), now))
         again = found.again if isinstance(found, integrity.Found) else None
         return Asked(spec, None, found.passed, found.detail, again)
 

@@ -165,13 +165,15 @@ class CollectionProbe:
     """A collection whose documents must not get lost.
 
     Its count may shrink by the share `may_shrink` of what was found first; unless `may_change`, its digest must stay.
+    `settle` as in `ParityProbe`.
     """
 
     name: str
     service: str
     collection: str
-    may_shrink: float = 0.0
+    may_shrink: float
     may_change: bool = True
+    settle: float = 5.0
     every: float = 300.0
 
 

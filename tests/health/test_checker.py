@@ -553,7 +553,7 @@ def test_at_the_begin_of_a_soak_every_probe_is_due_and_what_still_runs_is_of_bef
             self.jobs.clear()
 
     executor = ByHand()
-    collection = CollectionProbe("carts", "X", "carts", every=300)
+    collection = CollectionProbe("carts", "X", "carts", may_shrink=0.1, every=300)
     probing = Probing([collection], httpx.Client(), Collections(carts={"1": "a"}), executor)  # type: ignore[arg-type]
     assert not probing.ask(T0)
     probing.begin()
@@ -599,6 +599,9 @@ class Collections:
         self.collections = collections
         self.fails = False
 
+    def pinned(self) -> Collections:
+        return self
+
     def digests(self, collection: str, ignore: object = ()) -> dict[str, str]:
         if self.fails:
             raise Unreachable("the database does not answer")
@@ -625,6 +628,22 @@ def test_a_write_in_flight_is_no_difference_and_one_that_stays_is() -> None:
     documents.collections["new"]["3"] = "c"
     rig.app.now += timedelta(seconds=60)
     assert [check.passed for check in rig.look().checks] == [True]
+
+
+def test_documents_that_are_gone_for_a_moment_are_not_lost() -> None:
+    """Prevents: everything goes back because a document was being replaced while it was counted."""
+    documents = Collections(carts={str(number): "a" for number in range(100)})
+    rig = Rig([CollectionProbe("carts", "X", "carts", may_shrink=0.01, settle=4, every=5)], documents=documents)
+
+    def lose(number: int) -> list[bool | None]:
+        documents.collections["carts"] = {str(each): "a" for each in range(100 - number)}
+        return [check.passed for check in rig.look().checks]
+
+    assert lose(0) == lose(1) == [True], "so many may be deleted"
+    assert lose(2) == [None]
+    assert lose(0) == [True]
+    assert lose(2) == [None]
+    assert lose(2) == [False]
 
 
 def test_a_database_that_does_not_answer_is_missing_not_failed() -> None:

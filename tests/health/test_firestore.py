@@ -71,6 +71,16 @@ def test_every_page_is_read_and_subcollections_are_not(client: Any, documents: F
     assert documents.ids("nothing") == frozenset()
 
 
+def test_a_reading_is_of_one_moment(client: Any, documents: FirestoreDocuments) -> None:
+    """Prevents: a document that moves while pages are read is counted as lost."""
+    client.document("moving/1").set({"n": 1})
+    then = documents.pinned()
+    client.document("moving/1").delete()
+    client.document("moving/2").set({"n": 2})
+    assert (then.ids("moving"), documents.ids("moving")) == ({"1"}, {"2"})
+    assert then.digests("moving").keys() == {"1"}
+
+
 def test_references_are_read_as_references_and_as_text(client: Any, documents: FirestoreDocuments) -> None:
     client.document("cvs/1").set({"of user": client.document("users/ada")})
     client.document("cvs/2").set({"of user": "bob"})

@@ -61,7 +61,10 @@ def test_a_failing_check_stops_a_place_without_users_as_well(here: World) -> Non
 @pytest.mark.parametrize("place", [LOW, Place("infrastructure")])
 def test_nothing_advances_before_each_probe_was_made(here: World, place: Place) -> None:
     """Prevents: a soak shorter than a probe's interval advances without one look at the data."""
-    probes = (CollectionProbe("carts", "Reader", "carts"), HttpProbe("answers", "Reader", Request("http://app")))
+    probes = (
+        CollectionProbe("carts", "Reader", "carts", may_shrink=0.1),
+        HttpProbe("answers", "Reader", Request("http://app")),
+    )
     early = ParityProbe("parity", "Writer", "l", "p")
     here.stack = replace(here.stack, config=replace(here.config, probes=(*probes, early)))
     moving = frozenset({"Reader"}) if place == LOW else frozenset()
