@@ -13,7 +13,7 @@ def render(findings: Sequence[Finding]) -> str:
     bad = sum(each.passed is False for each in findings)
     verdict = "GO" if go(findings) else f"NO-GO: {bad} of {len(findings)} do not hold"
     unchecked = sum(each.passed is None for each in findings)
-    verdict += f"; {unchecked} not configured, and not checked" if unchecked else ""
+    verdict += f"; {unchecked} not checked" if unchecked else ""
     return "\n".join([*lines, "", verdict])
 
 

@@ -28,6 +28,7 @@ from causeway.model.window import Missing, Tally
 from causeway.rollout import control as controls
 from causeway.rollout.desired import standing
 from causeway.rollout.opening import open_checker
+from causeway.rollout.soaking import not_in_force
 from causeway.rollout.stack import Stack
 from causeway.rollout.store import NOW, Write
 
@@ -42,7 +43,7 @@ _PROVEN_S = 3 * 86400
 class Finding:
     """One thing that was checked. `area` is V1 to V4 in words; `remedy` says what to do where it does not hold.
 
-    `passed` is None where config asks for nothing, so that nothing was checked: no reason to stop, and no pass.
+    `passed` is None where nothing could be checked, or config asks for nothing: no reason to stop, and no pass.
     """
 
     area: str
@@ -90,8 +91,11 @@ def _system(stack: Stack) -> Iterator[Finding]:
         else:
             yield _error_rate(stack, name, seen)
     yield from _resources(stack)
+    here = stack.served()
+    silent = not_in_force(stack.config, here.place) if here and here.place.position in stack.config.plan else ()
     for check in look.checks:
-        yield Finding("system", check.name, check.passed is not False, check.detail or "in order")
+        if check.name not in silent:
+            yield Finding("system", check.name, check.passed, check.detail or "in order", "See to what it probes.")
 
 
 def _resources(stack: Stack) -> Iterator[Finding]:

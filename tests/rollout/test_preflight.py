@@ -16,6 +16,7 @@ from causeway.backup.storage import LocalStorage
 from causeway.config.records import Backup as Backups
 from causeway.config.records import Hooks, Priority
 from causeway.errors import Unreachable
+from causeway.model.observation import ParityProbe
 from causeway.model.window import Category, Check, Missing, Tally
 from causeway.report.preflight_text import render
 from causeway.rollout import control as controls
@@ -120,11 +121,31 @@ def test_what_is_not_configured_is_no_pass_and_stops_nothing(looking: World) -> 
         assert render([finding]).splitlines() == [
             f"– {finding.area:9} {finding.name}: {finding.detail}  {finding.remedy}",
             "",
-            "GO; 1 not configured, and not checked",
+            "GO; 1 not checked",
         ]
     hooks = Hooks(legacy_health="http://h/$service")
     asked = replace(looking.stack, config=replace(looking.config, hooks=hooks))
     assert found(asked)["system/legacy of Reader"].passed is True
+
+
+def test_parity_counts_once_filled_and_a_probe_that_was_not_made_is_no_pass(
+    looking: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prevents: no-go at infrastructure because nothing was backfilled yet; go because a probe could not be made."""
+    probe = ParityProbe(service="Writer", name="parity", legacy="old", package="new")
+    stack = replace(looking.stack, config=replace(looking.config, probes=(probe,)))
+    checks = (
+        Check(Category.DATA_INTEGRITY, "parity", False, "Writer", "5 documents differ"),
+        Check(Category.FUNCTIONALITY, "health", None, "Reader", "legacy itself fails"),
+    )
+    look = Observed.look
+    monkeypatch.setattr(Observed, "look", lambda self, weights: replace(look(self, weights), checks=checks))
+    findings = found(stack)
+    assert "system/parity" not in findings
+    assert findings["system/health"].passed is None
+    with runner_of(looking) as runner:
+        runner.walk("high/Writer/backfill")
+    assert found(stack)["system/parity"].passed is False
 
 
 def test_commands_of_services_that_are_complete_need_not_run_again(looking: World) -> None:
