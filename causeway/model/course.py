@@ -95,11 +95,13 @@ def _judged(now: Backlog, before: Backlog) -> Tally:
 class Course:
     """One service in a soak. `windows` are the closed ones with complete data, `requests` all that were counted.
 
-    `latency` is the histogram of the current block, `missing` what the last look could not measure, with the reason.
+    `build` is what ran last, `builds` all that ran since the soak was asked for; `latency` is the histogram of the
+    current block, `missing` what the last look could not measure, with the reason.
     """
 
     service: str
     build: str | None = None
+    builds: frozenset[str] = frozenset()
     windows: int = 0
     requests: int = 0
     latency: Histogram | None = None
@@ -123,12 +125,26 @@ class Course:
         return replace(
             self,
             build=window.build or self.build,
+            builds=self.builds | running(window.build),
             windows=self.windows + int(closes and not missing),
             requests=self.requests + requests,
             latency=_added(None if opens else self.latency, latency),
             flow=self.flow.observe(window.throughput, closes, opens),
             missing=missing,
         )
+
+    def other_than(self, build: str | None) -> bool:
+        """Whether a build ran that the one named here is not."""
+        return build is not None and self.build is not None and build != self.build
+
+    def unproven(self) -> Course:
+        """The same with nothing that vouches for it: a block begins."""
+        return replace(self, windows=0, requests=0, latency=None, flow=self.flow.observe(Missing(), False, True))
+
+
+def running(build: str | None) -> frozenset[str]:
+    """The builds that a label names: several, joined by `+`, while one replaces another."""
+    return frozenset(build.split("+")) if build else frozenset()
 
 
 def _added(block: Histogram | None, look: Histogram | None) -> Histogram | None:

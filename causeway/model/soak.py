@@ -14,7 +14,7 @@ from itertools import starmap
 
 import numpy as np
 
-from causeway.model.course import Course, Flow, tallies
+from causeway.model.course import Course, Flow, running, tallies
 from causeway.model.guardrails import Guardrails, Limit
 from causeway.model.judge import judge
 from causeway.model.observation import Soak as SoakRules
@@ -139,14 +139,15 @@ class Soak:
         """Adds one look at all services; one without a window is missing, one that is not watched is ignored.
 
         `closes` is False for a look in the middle of a window: counts add up, but minimum soak and change points
-        count whole windows. A build that differs from the one the soak began with starts the soak again, without
-        this look, whose counts may be about both builds.
+        count whole windows. A build that has not run before starts the soak again, without this look, whose counts
+        may be about both. One that comes and goes has to be shown to be safe anew, and harm goes on being counted: it
+        is about every request, whatever answered it.
         """
         seen = {window.service: window for window in windows}
-        for course in self.courses:
-            build = seen[course.service].build if course.service in seen else None
-            if build and course.build and build != course.build:
-                return self._anew(f"build of {course.service}@package changed from {course.build} to {build}")
+        changed = [each for each in self.courses if each.service in seen and each.other_than(seen[each.service].build)]
+        why = "; ".join(_changed(course, seen[course.service]) for course in changed) or None
+        if any(running(seen[course.service].build) - course.builds for course in changed):
+            return self._anew(why, seen, checks)
         opens = self.safe.fresh
         looked = tuple(seen.get(name, Window(name)) for name in self.services)
         counts = [tallies(window, self.guardrails, self.baselines.get(window.service)) for window in looked]
@@ -157,7 +158,7 @@ class Soak:
         harming = _numbers(map(_seen, each.values()) for each in counts)
         vouching = _numbers(starmap(_vouches, each.items()) for each in counts)
         flow = self.flow and self.flow.observe(self._worked(self.flow, courses), closes)
-        return replace(
+        after = replace(
             self,
             counted=self.counted.observe(harming, closes),
             safe=self.safe.observe(vouching[:, 0], vouching[:, 1], closes),
@@ -167,6 +168,7 @@ class Soak:
             standings=self._checked(checks),
             looks=self.looks + 1,
         )
+        return after._unproven(why) if changed else after
 
     def verdict(self) -> Verdict:
         """What may be done on the evidence so far."""
@@ -181,9 +183,29 @@ class Soak:
         rail = next(each for each in self.guardrails if each.name is limit.measure)
         return math.log(len(rail.limits) / ALPHA)
 
-    def _anew(self, why: str) -> Soak:
+    def _anew(self, why: str | None, seen: Mapping[str, Window], checks: Iterable[Check]) -> Soak:
+        """Nothing seen but what is no matter of builds: which of them ran, and what is wrong with the data."""
         began = Soak.begin(self.services, self.guardrails, self.rules, self.baselines, self.moving)
-        return replace(began, began_again=why)
+        builds = [
+            each.builds | running(seen[each.service].build if each.service in seen else None) for each in self.courses
+        ]
+        courses = tuple(replace(course, builds=ran) for course, ran in zip(began.courses, builds, strict=True))
+        data = {
+            key: each
+            for key, each in self._checked(checks).items()
+            if each.tripped and each.check.category is Category.DATA_INTEGRITY
+        }
+        return replace(began, began_again=why, courses=courses, standings=data)
+
+    def _unproven(self, why: str | None) -> Soak:
+        """The same with nothing that vouches for it."""
+        return replace(
+            self,
+            safe=Safe.begin(self.safe.theta, self.rules.checks),
+            courses=tuple(course.unproven() for course in self.courses),
+            standings={key: each for key, each in self.standings.items() if each.failures},
+            began_again=why,
+        )
 
     def _shown(self, flow: Watch | None, courses: tuple[Course, ...]) -> tuple[Flow, ...]:
         if flow is None or self.flow is None:
@@ -217,6 +239,10 @@ class Soak:
             key = _key(check)
             standings[key] = standings.get(key, Standing(check)).observe(check)
         return standings
+
+
+def _changed(course: Course, window: Window) -> str:
+    return f"build of {course.service}@package changed from {course.build} to {window.build}"
 
 
 def _seen(found: Tally | Missing) -> Tally:

@@ -85,7 +85,9 @@ def soak(
         closes = now - window >= config.soak.interval
         checks = [check for check in look.checks if check.name not in silent]
         following = state.observe(look.windows.values(), checks, closes)
-        again += following.began_again != state.began_again
+        if following.began_again != state.began_again:
+            again += 1
+            observer.begin()
         state, windows = following, windows + closes
         window = now if closes else window
         verdict = _verdict(state, windows, config.soak.checks, confirmed, _unmade(state, asked))

@@ -15,7 +15,7 @@ from causeway.model.guardrails import Guardrails
 from causeway.model.observation import Soak as SoakRules
 from causeway.model.soak import Soak
 from causeway.model.verdict import Cause, Decision
-from causeway.model.window import Histogram, Missing, Tally, Throughput, Window
+from causeway.model.window import Category, Check, Histogram, Missing, Tally, Throughput, Window
 
 RULES = SoakRules(interval=30, checks=10, requests=500)
 BOUNDS = (0.1, 0.2, 0.3, 0.5, math.inf)
@@ -137,6 +137,35 @@ def test_a_new_build_starts_the_soak_again_without_the_look_that_mixes_both() ->
     assert again.looks == 0
     assert again.verdict().reasons[0].text == "build of A@package changed from 1.4.0 to 1.4.1; the soak began again"
     assert again.observe([window(build="1.4.1")]).courses[0].windows == 1
+
+
+def test_a_build_that_comes_and_goes_hides_no_harm() -> None:
+    """Prevents: one replica that crashes again and again starts the evidence anew for ever."""
+    state = soak()
+    labels = ["1", "1+2"] * 30
+    for label in labels:
+        state = state.observe([window(build=label, failed=3, requests=10)])
+    assert state.verdict().decision is Decision.ROLL_BACK
+
+
+def test_a_build_that_comes_and_goes_is_never_safe() -> None:
+    """Prevents: windows in which another build ran count towards the shortest soak."""
+    state = soak().observe([window(build="1")]).observe([window(build="1+2")])
+    passed = Check(Category.FUNCTIONALITY, "probe", True, "A")
+    for label in ["1+2", "1"] * 20:
+        state = state.observe([window(build=label)], [passed])
+        assert state.verdict().decision is Decision.HOLD
+    assert not state.said(Category.FUNCTIONALITY, "probe", "A"), "it spoke of the other build"
+    for _ in range(20):
+        state = state.observe([window(build="1")], [passed])
+    assert state.verdict().decision is Decision.ADVANCE
+
+
+def test_data_that_is_lost_is_lost_under_a_new_build_as_well() -> None:
+    """Prevents: a failed data integrity check is dropped with the look in which the build changed."""
+    lost = Check(Category.DATA_INTEGRITY, "carts", False, "A")
+    state = soak().observe([window(build="1")]).observe([window(build="2")], [lost]).observe([window(build="2")])
+    assert state.verdict().level == 3
 
 
 def test_a_build_that_is_not_exported_for_a_while_starts_nothing() -> None:
