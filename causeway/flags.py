@@ -73,7 +73,8 @@ class FlagSet:
     """All weights of a stack at one position: what one write to `flags/<stack>` changes.
 
     `flags` are kept in order of their names, so equal sets have equal definitions. `testers` are keys that go first.
-    `hold` are the services whose breaker is open. `renew_s` and `max_age_s` are the freshness rule, in seconds.
+    `hold` are the services whose breaker is open, `acknowledged` those whose point of no return config accepted.
+    `renew_s` and `max_age_s` are the freshness rule, in seconds.
     """
 
     stack: str
@@ -82,6 +83,7 @@ class FlagSet:
     flags: tuple[Flag, ...]
     testers: tuple[str, ...] = ()
     hold: tuple[str, ...] = ()
+    acknowledged: tuple[str, ...] = ()
     renew_s: float = 3
     max_age_s: float = 15
 
@@ -226,6 +228,8 @@ def _document(flags: FlagSet) -> dict[str, Any]:
     }
     if flags.testers:  # a flag at weight 0 does not show them, and flagd's metadata holds only scalars
         metadata["testers"] = json.dumps(flags.testers, ensure_ascii=False)
+    if flags.acknowledged:
+        metadata["acknowledged"] = ",".join(flags.acknowledged)
     return {
         "$schema": SCHEMA,
         "flags": {flag.service: _flag(flags, flag) for flag in flags.flags},
@@ -261,7 +265,8 @@ def _flag_set(document: Any) -> FlagSet:
         seed=_text(metadata["seed"]),
         flags=tuple(_read_flag(name, flag) for name, flag in document["flags"].items()),
         testers=tuple(_text(key) for key in json.loads(metadata.get("testers", "[]"))),
-        hold=tuple(name for name in metadata["hold"].split(",") if name),
+        hold=_named(metadata["hold"]),
+        acknowledged=_named(metadata.get("acknowledged", "")),
         renew_s=metadata["renew_s"],
         max_age_s=metadata["max_age_s"],
     )
@@ -279,6 +284,10 @@ def _read_flag(service: str, flag: Any) -> Flag:
         modes={name: _text(value) for name, value in metadata.items() if name not in _OWN_METADATA},
         rollback=_text(metadata["rollback"]),
     )
+
+
+def _named(text: str) -> tuple[str, ...]:
+    return tuple(name for name in text.split(",") if name)
 
 
 def _text(value: object) -> str:

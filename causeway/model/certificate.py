@@ -6,7 +6,7 @@ Definitions and the JSON: `docs/reference/certificate.md`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -98,18 +98,22 @@ class Certificate:
         index = self.plan[position].index
         return tuple(each for each in self.missing if each.first <= index <= each.last)
 
-    def crossed(self, furthest: str, weights: Mapping[str, int]) -> tuple[NoReturn, ...]:
+    def crossed(
+        self, written: Mapping[str, int], weights: Mapping[str, int], acknowledged: Collection[str] = ()
+    ) -> tuple[NoReturn, ...]:
         """The acknowledged points of no return that these weights would go back over.
 
-        `furthest` is the furthest position the stack has stood at since the data was last restored. What nobody has
-        acknowledged blocked the way there, so it never blocks the way back.
+        `written` is the highest weight each service has had since the data was last restored; `acknowledged` are the
+        services whose point was acknowledged then, if no more. What nobody has ever acknowledged blocked the way
+        there, so it never blocks the way back.
         """
-        index = self.plan[furthest].index
-        reached = [each for each in self.no_return if each.acknowledged and each.at <= index]
-        if not reached:
-            return ()
-        written = self.plan.at(furthest).weights
-        return tuple(each for each in reached if weights[each.service] < self._stays(each, written))
+        return tuple(
+            each
+            for each in self.no_return
+            if (each.acknowledged or each.service in acknowledged)
+            and written.get(each.interaction.provider, 0)
+            and weights[each.service] < self._stays(each, written)
+        )
 
     def _stays(self, each: NoReturn, written: Mapping[str, int]) -> int:
         """The weight below which the service's legacy users meet what the provider's package has written."""

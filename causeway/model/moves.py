@@ -44,6 +44,7 @@ class Standing:
     """What a stack has applied last, read from its flag set: where, who is on what, and how users are bucketed.
 
     `stages` and `modes` are what strategies have done there; a service that is not in them is not compared.
+    `acknowledged` are the services whose point of no return config accepted then.
     """
 
     place: Place
@@ -52,6 +53,7 @@ class Standing:
     cohorts: Mapping[str, str] = field(default_factory=dict)
     stages: Mapping[str, Stage] = field(default_factory=dict)
     modes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    acknowledged: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

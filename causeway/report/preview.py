@@ -232,6 +232,8 @@ def _settings(before: FlagSet | None, after: FlagSet) -> Iterator[tuple[str, str
     if before is None:
         return
     yield "open breakers", _names(before.hold) or "none", _names(after.hold) or "none"
+    accepted = [_names(each.acknowledged) or "none" for each in (before, after)]
+    yield "points of no return acknowledged for", accepted[0], accepted[1]
     yield "bucketing seed (**users change sides**)", _code(before.seed), _code(after.seed)
     yield "testers", str(len(before.testers)), str(len(after.testers))
     yield "heartbeat", f"{before.renew_s:g} s", f"{after.renew_s:g} s"

@@ -30,6 +30,7 @@ def flag_set(config: Config, place: Place) -> FlagSet:
         ),
         testers=config.testers,
         hold=tuple(place.hold.entries()),
+        acknowledged=tuple(sorted(config.matrix.acknowledged)),
         renew_s=config.freshness.renew,
         max_age_s=config.freshness.max_age,
     )
@@ -45,4 +46,5 @@ def standing(definition: str) -> Standing:
         cohorts={flag.service: flag.cohort for flag in found.flags},
         stages={flag.service: flag.stage for flag in found.flags},
         modes={flag.service: flag.modes for flag in found.flags},
+        acknowledged=frozenset(found.acknowledged),
     )

@@ -6,7 +6,7 @@ The program's hook, the runner and the policy pack all come through here.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import takewhile
@@ -62,21 +62,27 @@ class Gate:
             maintenance=maintenance,
             frozen=self.frozen(),
             blocked=tuple(str(exposure) for exposure in certificate.blocked(there.position)),
-            no_return=self.crossed(records, present, there) if present else (),
+            no_return=self.crossed(records, here, there) if here else (),
         )
 
-    def crossed(self, records: list[Record], here: Place, there: Place) -> tuple[str, ...]:
-        """The services whose point of no return a move to `there` would go back over, by what the journal knows."""
+    def crossed(self, records: list[Record], here: Standing, there: Place) -> tuple[str, ...]:
+        """The services whose point of no return a move to `there` would go back over.
+
+        By what the journal and the applied flag set know: today's config may be an older one, which has not
+        acknowledged yet, or a newer one, which calls the places of then by other names.
+        """
         plan = self.config.plan
         if records and records[0].facts.get("restored") and not records[0].state.ended:
             return ()  # level 4 is under way: what only the package understands is gone already
         since_restore = list(takewhile(lambda record: not record.facts.get("restored"), records))
-        stood = [place.position for place in (here, *(each.there for each in since_restore if each.reached))]
-        furthest = max((name for name in stood if name in plan), key=lambda name: plan[name].index, default=None)
-        if furthest is None:
-            return ()
-        weights = plan.at(there.position, there.hold).weights
-        return tuple(dict.fromkeys(each.service for each in self.certificate.crossed(furthest, weights)))
+        stood = [place.position for place in (here.place, *(each.there for each in since_restore if each.reached))]
+        furthest = max((plan[name] for name in stood if name in plan), key=lambda place: place.index, default=None)
+        written = dict(plan.at(furthest.name).weights) if furthest else {}
+        for name, weight in (*here.weights.items(), *(had for each in since_restore for had in _had(each))):
+            written[name] = max(weight, written.get(name, 0))
+        acknowledged = here.acknowledged.union(*(each.facts.get("acknowledged", ()) for each in since_restore))
+        crossed = self.certificate.crossed(written, plan.at(there.position, there.hold).weights, acknowledged)
+        return tuple(dict.fromkeys(each.service for each in crossed))
 
     def frozen(self) -> str | None:
         """Why nothing moves forward now, by the calendar."""
@@ -93,6 +99,12 @@ class Gate:
             return lacking
         to_do = self.config.plan.performs(self.config.plan[place.position])
         return "its actions are not done" if lacking and to_do and not _acted(records, place) else None
+
+
+def _had(record: Record) -> Iterator[tuple[str, int]]:
+    """The weights that a move began and, if it was applied, ended with."""
+    for name, (old, new) in record.facts.get("weights", {}).items():
+        yield name, max(old, new) if record.reached else old
 
 
 def _acted(records: list[Record], place: Place) -> bool:

@@ -133,10 +133,14 @@ def history(store: Store, stack: str, count: int = 200) -> list[Record]:
 
 @dataclass(frozen=True, slots=True)
 class Journal:
-    """The journal of one stack, written under a lease. `now` is the writer's clock, for people to read."""
+    """The journal of one stack, written under a lease. `now` is the writer's clock, for people to read.
+
+    `acknowledged` are the services whose point of no return config accepts: each record keeps them, as config may not.
+    """
 
     lease: Lease
     now: Callable[[], datetime.datetime]
+    acknowledged: frozenset[str] = frozenset()
 
     @property
     def store(self) -> Store:
@@ -163,7 +167,7 @@ class Journal:
             who=self.lease.holder,
             why=why,
             fence=self.lease.fence,
-            facts=dict(facts or {}),
+            facts={**({"acknowledged": sorted(self.acknowledged)} if self.acknowledged else {}), **(facts or {})},
             history=(self._entry(State.INTENT, why),),
         )
         return self._write(record, **control)

@@ -116,7 +116,7 @@ def lease(stack: Stack, *, force: bool = False, yields: bool = False) -> Iterato
     held: Lease = controls.acquire(stack.store, stack.name, whoami(), force=force, yields=yields)
     with Heartbeat(held, stack.config.freshness.renew, stack.engine.abort) as heartbeat:
         try:
-            yield Journal(held, stack.clock.now), heartbeat
+            yield Journal(held, stack.clock.now, stack.config.matrix.acknowledged), heartbeat
         finally:
             with suppress(CausewayError):  # lost already, or out of reach: it ends by itself, and what failed is told
                 held.release()

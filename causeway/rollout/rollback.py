@@ -227,15 +227,19 @@ def _judged_way(stack: Stack, serving: Standing, request: Request) -> tuple[Plac
     here, there = _way(stack, serving, request)
     falling = _falling(stack, serving, there)
     if request.level < 4:
-        _not_over_a_point_of_no_return(stack, here, there)
+        _not_over_a_point_of_no_return(stack, replace(serving, place=here), there)
     _legacy_answers(stack, request, falling)
     return here, there, falling
 
 
 def _for_the_same_users(flag_set: FlagSet, serving: Standing) -> FlagSet:
-    """Bucketed as what is served: with another seed or cohort, users would change sides by the dozen."""
+    """Bucketed as what is served: with another seed or cohort, users would change sides by the dozen.
+
+    And with the points of no return that were acknowledged for them, whatever config says now.
+    """
     kept = tuple(replace(each, cohort=serving.cohorts.get(each.service, each.cohort)) for each in flag_set.flags)
-    return replace(flag_set, seed=serving.seed or flag_set.seed, flags=kept)
+    acknowledged = tuple(sorted({*flag_set.acknowledged, *serving.acknowledged}))
+    return replace(flag_set, seed=serving.seed or flag_set.seed, flags=kept, acknowledged=acknowledged)
 
 
 def _falling(stack: Stack, serving: Standing, there: Place) -> dict[str, tuple[int, int]]:
@@ -243,7 +247,7 @@ def _falling(stack: Stack, serving: Standing, there: Place) -> dict[str, tuple[i
     return {name: (old, wanted.get(name, 0)) for name, old in serving.weights.items() if old > wanted.get(name, 0)}
 
 
-def _not_over_a_point_of_no_return(stack: Stack, here: Place, there: Place) -> None:
+def _not_over_a_point_of_no_return(stack: Stack, here: Standing, there: Place) -> None:
     try:
         records = journals.history(stack.store, stack.name)
     except Unreachable:
@@ -251,7 +255,7 @@ def _not_over_a_point_of_no_return(stack: Stack, here: Place, there: Place) -> N
     crossed = stack.gate.crossed(records, here, there)
     if crossed:
         raise MoveRefused(
-            f"the point of no return of {', '.join(crossed)} lies between {there} and {here}",
+            f"the point of no return of {', '.join(crossed)} lies between {there} and {here.place}",
             "legacy would read data that only the package understands",
             "Only `causeway rollback --level 4` goes back from here: it restores the data as well.",
         )

@@ -133,6 +133,7 @@ sets = st.builds(
     flags=st.lists(flags_strategy, unique_by=lambda flag: flag.service, max_size=5).map(tuple),
     testers=st.lists(texts, max_size=3).map(tuple),
     hold=st.lists(names, max_size=3).map(tuple),
+    acknowledged=st.lists(names, max_size=3).map(tuple),
     renew_s=st.sampled_from([0.5, 1, 3.0]),
     max_age_s=st.sampled_from([15, 15.5]),
 )

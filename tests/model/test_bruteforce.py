@@ -199,7 +199,7 @@ def _legal(
     known: Found | None,
 ) -> None:
     met = oracle.bad(matrix, oracle.met(matrix, (weights, written)))
-    crossed = {each.interaction for each in certificate.crossed(furthest, weights)}
+    crossed = {each.interaction for each in certificate.crossed(certificate.plan.at(furthest).weights, weights)}
     over = {i for i, pair in met if i.kind is Kind.STATE and pair == L_P and i.consumer in matrix.acknowledged}
     points = {each.interaction for each in certificate.no_return}
     assert crossed == over & points

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from causeway import flags
 from causeway.config.records import AcceptedPosition, Freeze
 from causeway.errors import ConfigError, Held, MoveRefused, Unreachable
 from causeway.model.hold import Hold
@@ -16,7 +17,7 @@ from causeway.model.plan import build
 from causeway.model.verdict import Verdict
 from causeway.rollout import control as controls
 from causeway.rollout import journal as journals
-from causeway.rollout.desired import flag_set
+from causeway.rollout.desired import flag_set, standing
 from causeway.rollout.gate import Gate
 from causeway.rollout.journal import Journal, State
 from tests.rollout.conftest import runner_of
@@ -218,6 +219,61 @@ def test_a_point_of_no_return_is_known_by_the_furthest_place_of_the_journal(here
     assert found.judge(standing(before.name), Place("infrastructure"), "errors"), "restored: nothing of it is left"
     with pytest.raises(MoveRefused, match="point of no return of Saga"):
         found.judge(standing(first.name), Place("infrastructure"), "errors")  # written anew since the restore ended
+
+
+SAGA_READS = Interaction(
+    "Saga",
+    "Writer",
+    Kind.STATE,
+    scope=Scope.SHARED,
+    evidence=dict.fromkeys((P_L, P_P), Evidence(Status.VERIFIED, "tests")),
+)
+
+
+def past_the_point(here: World, *acknowledged: str) -> tuple[Gate, Place]:
+    """A gate whose config acknowledges so much, and the place behind the first rung of Writer."""
+    found = gate(here, **with_evidence(here, SAGA_READS, acknowledged=frozenset(acknowledged)))
+    return found, Place(next(each.name for each in found.config.plan if each.changes.get("Writer")))
+
+
+def refused(found: Gate, here: Standing) -> bool:
+    """Whether every way back and the breaker are refused, all in the words of the point of no return."""
+    said = []
+    for there in (Place("infrastructure"), Place(here.place.position, Hold({"Saga": 0}))):
+        try:
+            found.judge(here, there, "errors")
+        except MoveRefused as error:
+            said.append("point of no return of Saga" in error.fact)
+    return said == [True, True]
+
+
+def test_a_point_that_was_acknowledged_is_one_in_an_older_checkout_as_well(here: World) -> None:
+    """Prevents: reverting the commit that acknowledged it, or tidying it away, leads back over it in silence."""
+    passed, place = past_the_point(here, "Saga")
+    forgotten, _ = past_the_point(here)
+    assert refused(forgotten, standing(flags.build(flag_set(passed.config, place)))), "the flag set knows it"
+    nowhere_written = standing(flags.build(flag_set(forgotten.config, place)))
+    assert not refused(forgotten, nowhere_written), "what nobody has acknowledged blocked the way there, not back"
+    book = replace(journal(here), acknowledged=passed.config.matrix.acknowledged)
+    book.advance(book.open(Direction.FORWARD, None, place), State.APPLIED)
+    assert refused(forgotten, nowhere_written), "the journal knows it"
+
+
+def test_a_point_is_passed_by_weights_whatever_the_places_are_called_now(here: World) -> None:
+    """Prevents: a phase is renamed in the commit that goes back, and nothing has ever been passed."""
+    passed, place = past_the_point(here, "Saga")
+    stands = standing(flags.build(flag_set(passed.config, place)))
+    phases = tuple(replace(each, name=f"{each.name}2") for each in passed.config.matrix.phases)
+    renamed = gate(here, **with_evidence(here, SAGA_READS, acknowledged=frozenset(("Saga",)), phases=phases))
+    with pytest.raises(MoveRefused, match="point of no return of Saga"):
+        renamed.judge(stands, Place("infrastructure"), "errors")
+    before = passed.config.plan.positions[passed.config.plan[place.position].index - 1]
+    behind = standing(flags.build(flag_set(passed.config, Place(before.name))))
+    assert renamed.judge(behind, Place("infrastructure"), "errors"), "not passed yet"
+    book = journal(here)
+    book.advance(book.open(Direction.FORWARD, None, place, "", {"weights": {"Writer": [0, 50]}}), State.APPLIED)
+    with pytest.raises(MoveRefused, match="point of no return of Saga"):
+        renamed.judge(behind, Place("infrastructure"), "errors")
 
 
 def test_an_unknown_position_is_no_move(here: World) -> None:

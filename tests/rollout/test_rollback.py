@@ -293,6 +293,26 @@ def test_another_seed_deals_nobody_anew_on_the_way_back(here: World) -> None:
     assert flags.read(here.stack.control().override or "").seed == "s"
 
 
+def test_levels_1_to_3_see_what_was_acknowledged_and_carry_it_on(here: World) -> None:
+    """Prevents: the acknowledgement is taken out of config, and a breaker or a level leads back over the point."""
+    known = "{package->legacy: {verified: tests}, package->package: {verified: tests}}"
+    row = f"{{consumer: Saga, provider: Writer, kind: state, evidence: {known}}}"
+    edited(here, "    interactions:\n", f"    interactions:\n      - {row}\n")
+    edited(here, "causeway:seed: s", "causeway:seed: s\n  causeway:acknowledge: [{service: Saga, reason: we know}]")
+    opened(here)
+    place = next(each.name for each in here.config.plan if each.changes.get("Writer"))
+    walked(here, place)
+    edited(here, "\n  causeway:acknowledge: [{service: Saga, reason: we know}]", "")
+    opened(here)
+    for request in (Request(1, "errors", ("Saga",)), Request(3, "errors")):
+        with pytest.raises(MoveRefused, match="point of no return of Saga"):
+            rollback.send_back(here.stack, journal(here), request)
+    rollback.send_back(here.stack, journal(here), Request(1, "errors", ("Writer",)))
+    assert flags.read(here.stack.control().override or "").acknowledged == ("Saga",)
+    with pytest.raises(MoveRefused, match="point of no return of Saga"):
+        rollback.send_back(here.stack, journal(here), Request(1, "errors", ("Saga",)))
+
+
 def test_no_policy_stops_a_stack_on_its_way_back(here: World) -> None:
     """Prevents: an alert is missing somewhere, and with it the override of a rollback stands for ever."""
     walked(here, "low/Reader/50")
