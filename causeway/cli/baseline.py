@@ -98,11 +98,11 @@ def record(
 @quietly
 def show(stack: str | None, config_file: Path | None, as_json: bool) -> None:
     """Show the latest baseline of each service, with its confidence bounds and whether it still counts."""
-    from causeway.health.baseline_store import as_document, load_baselines
+    from causeway.health.baseline_store import as_document, read_baselines
     from causeway.report.health import baselines
 
     config = config_of(stack, config_file)
-    found = load_baselines(_client(config), config.stack)
+    found, damaged = read_baselines(_client(config), config.stack)
     now = datetime.now(UTC)
     if as_json:
         most = config.baseline.max_age
@@ -111,6 +111,8 @@ def show(stack: str | None, config_file: Path | None, as_json: bool) -> None:
         click.echo(baselines(found, _quantile(config), now, config.baseline.max_age), nl=False)
     else:
         click.echo(f"Stack {config.stack} has no baseline yet: `causeway baseline record`.")
+    for each in damaged:
+        raise each
 
 
 def _watch(recorder: Recorder, config: Config, metrics: Metrics, names: Names, duration: float) -> None:

@@ -24,26 +24,38 @@ _TIMEOUT_S = 10.0
 
 def save_baseline(client: Client, stack: str, baseline: Baseline) -> str:
     """Writes a baseline and returns its document's id. Raises Unreachable."""
-    name = f"{stack}.{baseline.service}.{baseline.until:%Y%m%dT%H%M%SZ}"
+    name = f"{stack}.{baseline.service}.{_stamp(baseline)}"
     with _reachable():
         client.collection(COLLECTION).document(name).set({"stack": stack, **as_document(baseline)})
     return name
 
 
 def load_baselines(client: Client, stack: str) -> dict[str, Baseline]:
-    """The latest baseline of each service of a stack. Raises Unreachable, or IntegrityError for a damaged one."""
+    """The latest baseline of each service; a service whose latest is damaged has none. Raises Unreachable."""
+    return read_baselines(client, stack)[0]
+
+
+def read_baselines(client: Client, stack: str) -> tuple[dict[str, Baseline], list[IntegrityError]]:
+    """The same, and what is wrong with damaged recordings."""
     from google.cloud.firestore import FieldFilter
 
-    latest: dict[str, Baseline] = {}
+    latest: dict[str, tuple[str, Baseline | None]] = {}
+    damaged: list[IntegrityError] = []
     with _reachable():
         query = client.collection(COLLECTION).where(filter=FieldFilter("stack", "==", stack))
         # Left alone, the library tries for five minutes before it says that nobody answers.
         found = [(each.id, each.to_dict() or {}) for each in query.stream(timeout=_TIMEOUT_S, retry=None)]
     for name, document in found:
-        baseline = _parsed(name, document)
-        if baseline.service not in latest or latest[baseline.service].until < baseline.until:
-            latest[baseline.service] = baseline
-    return latest
+        baseline: Baseline | None = None
+        try:
+            baseline = _parsed(name, document)
+            service, stamp = baseline.service, _stamp(baseline)
+        except IntegrityError as error:
+            damaged.append(error)
+            service, stamp = ("..", *name.split("."))[-2:]
+        if stamp >= latest.get(service, ("", None))[0]:
+            latest[service] = stamp, baseline
+    return {service: baseline for service, (_, baseline) in latest.items() if baseline is not None}, damaged
 
 
 def as_document(baseline: Baseline) -> dict[str, Any]:
@@ -95,6 +107,10 @@ def _parsed(name: str, document: Mapping[str, Any]) -> Baseline:
             "packages would be compared with nonsense",
             "Delete that document and run `causeway baseline record`.",
         ) from error
+
+
+def _stamp(baseline: Baseline) -> str:
+    return f"{baseline.until:%Y%m%dT%H%M%SZ}"
 
 
 def _time(value: Any) -> datetime:

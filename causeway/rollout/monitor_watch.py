@@ -62,11 +62,7 @@ class Watch:
     def _begin(self, served: Standing) -> Soak:
         config = self.stack.config
         watched = [name for name, weight in served.weights.items() if weight > 0]
-        try:
-            baselines = self.stack.baselines()
-        except CausewayError as error:  # errors, probes and data are judged without; response times are missing
-            self.stack.say("baselines", f"judging without baselines: {error.fact}", served.place)
-            baselines = {}
+        baselines = self.stack.comparable(served.place)
         return Soak.begin(watched, config.guardrails, config.soak, baselines, moving=())
 
 

@@ -160,7 +160,7 @@ class Runner:
         return self._judge(record)
 
     def _judge(self, record: Record) -> Record:
-        place, baselines, moving = record.there, self.stack.baselines(), self._moving(record)
+        place, baselines, moving = record.there, self.stack.comparable(record.there), self._moving(record)
         self._foresee(place, baselines, moving)
         watched = soak(
             self.stack,

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from causeway.config import Config
+from causeway.errors import CausewayError
 from causeway.model.moves import Place, Standing
 from causeway.rollout import control as controls
 from causeway.rollout import stackfile
@@ -106,6 +107,14 @@ class Stack:
             return standing(override)
         document = self.store.read(f"flags/{self.name}")
         return standing(document.values["definition"]) if document else None
+
+    def comparable(self, place: Place) -> Mapping[str, float]:
+        """The baselines, or none where they cannot be read now: errors, probes and data are judged all the same."""
+        try:
+            return self.baselines()
+        except CausewayError as error:
+            self.say("baselines", f"judging without baselines: {error.fact}", place)
+            return {}
 
     def write_place(self, place: Place) -> None:
         """Write a place into the stack file."""

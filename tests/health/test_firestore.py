@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,8 +12,8 @@ import pytest
 
 from causeway.backup.connection import Connection
 from causeway.backup.documents import Database
-from causeway.errors import IntegrityError, Unreachable
-from causeway.health.baseline_store import COLLECTION, load_baselines, save_baseline
+from causeway.errors import Unreachable
+from causeway.health.baseline_store import COLLECTION, load_baselines, read_baselines, save_baseline
 from causeway.health.baselines import Baseline, Hour
 from causeway.health.documents import FirestoreDocuments
 from causeway.model.window import Histogram, Tally
@@ -111,8 +112,17 @@ def test_a_baseline_comes_back_equal_and_the_latest_counts(client: Any) -> None:
     assert load_baselines(client, "none") == {}
 
 
-def test_a_damaged_baseline_is_named_and_never_used(client: Any) -> None:
-    name = save_baseline(client, "damaged", BASELINE)
-    client.document(f"{COLLECTION}/{name}").update({"counts": [1, 2]})
-    with pytest.raises(IntegrityError, match=name):
-        load_baselines(client, "damaged")
+def test_a_damaged_baseline_is_named_and_costs_its_service_alone(client: Any) -> None:
+    """Prevents: one damaged document, and nothing is judged by any baseline."""
+    older = replace(BASELINE, until=T0 - timedelta(hours=1))
+    other = replace(BASELINE, service="Writer")
+    for each in (older, BASELINE, other):
+        save_baseline(client, "damaged", each)
+    old = save_baseline(client, "damaged", replace(other, until=T0 - timedelta(hours=2)))
+    name = f"damaged.CacheManager.{T0:%Y%m%dT%H%M%SZ}"
+    for each in (name, old):
+        client.document(f"{COLLECTION}/{each}").update({"counts": [1, 2]})
+    client.document(f"{COLLECTION}/anything").set({"stack": "damaged"})
+    assert load_baselines(client, "damaged") == {"Writer": other}
+    _, damaged = read_baselines(client, "damaged")
+    assert {name in error.fact for error in damaged} == {True, False} and len(damaged) == 3

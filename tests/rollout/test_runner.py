@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from causeway.errors import Conflict, Held, MoveRefused
+from causeway.errors import Conflict, Held, MoveRefused, Unreachable
 from causeway.model.moves import Place
 from causeway.model.window import Category, Check
 from causeway.rollout import control as controls
@@ -54,6 +54,21 @@ def test_a_harmful_package_goes_back_by_itself_and_its_breaker_stays_open(here: 
     assert [alert.severity for alert in here.alerts.sent] == ["critical"]
     firings = [each for path, each in here.store.documents.items() if path.startswith("rollback_triggers/test-2")]
     assert firings and firings[0].values["service"] == "Reader"
+
+
+def test_a_soak_without_baselines_finds_harm(here: World) -> None:
+    """Prevents: the runner dies on records that do not answer, while users are on a package that fails."""
+
+    def unreachable() -> dict[str, float]:
+        raise Unreachable("performance_baselines cannot be reached")
+
+    with runner_of(here) as runner:
+        runner.walk("infrastructure")
+    here.stack = replace(here.stack, baselines=unreachable)
+    here.observer.bad["Reader"] = 0.5
+    with runner_of(here) as runner, pytest.raises(RolledBack, match="Reader"):
+        runner.walk("low")
+    assert "judging without baselines: performance_baselines cannot be reached" in [each.text for each in here.told]
 
 
 def test_nothing_moves_forward_while_a_breaker_is_open_and_release_climbs_again(here: World) -> None:
