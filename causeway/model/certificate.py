@@ -170,6 +170,7 @@ class Certificate:
             "position": self.plan.positions[each.at].name,
             "acknowledged": each.acknowledged,
             "why": str(Unproven(each.interaction, L_P)),
+            **({"unwatched": True} if each.unwatched else {}),
         }
 
 

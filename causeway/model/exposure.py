@@ -66,17 +66,24 @@ class NoReturn:
     """A point of no return: from the provider's first step on, the consumer's legacy would read package data.
 
     Nothing says that it can. `at` is the index of that step. Only level 4 takes `service` back from there on, and it
-    needs an acknowledgement in config to get there.
+    needs an acknowledgement in config to get there. `unwatched`: the service is still on its ladder then, so readers
+    that hear no watcher send it to legacy all the same.
     """
 
     interaction: Interaction
     at: int
     acknowledged: bool
+    unwatched: bool = False
 
     @property
     def service(self) -> str:
         """The service that cannot go back."""
         return self.interaction.consumer
+
+    def __str__(self) -> str:
+        known = "acknowledged" if self.acknowledged else "not acknowledged"
+        unwatched = f"; until {self.service} is complete, readers that hear no watcher go back all the same"
+        return f"{known}; from there on only level 4 goes back{unwatched if self.unwatched else ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +105,8 @@ def exposed(plan: Plan) -> tuple[tuple[Exposure, ...], tuple[NoReturn, ...]]:
         one_way = _is_no_return(matrix, interaction, consumer, provider)
         if one_way:
             acknowledged = interaction.consumer in matrix.acknowledged
-            no_return.append(NoReturn(interaction, provider.start, acknowledged))
+            on_its_ladder = consumer.full >= provider.start
+            no_return.append(NoReturn(interaction, provider.start, acknowledged, on_its_ladder))
         for pair in (P_L, P_P) if one_way else MIXED:
             where = _where(matrix, interaction, pair, consumer, provider, end)
             if where is not None:

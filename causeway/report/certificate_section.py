@@ -36,8 +36,7 @@ def _findings(certificate: Certificate) -> Iterator[str]:
     for accepted in certificate.accepted:
         yield accepted.acceptance
     for point in certificate.no_return:
-        known = "acknowledged" if point.acknowledged else "not acknowledged"
-        yield f"point of no return of {point.service} at {names[point.at].name} ({known}): {point.interaction}"
+        yield f"point of no return of {point.service} at {names[point.at].name}: {point.interaction}, {point}"
 
 
 def _pairs(certificate: Certificate) -> Markup:

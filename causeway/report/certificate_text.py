@@ -55,9 +55,7 @@ def _missing(certificate: Certificate) -> Iterator[Text]:
 
 def _no_return(certificate: Certificate) -> Iterator[Text]:
     for point in certificate.no_return[:_SHOWN]:
-        known = "acknowledged" if point.acknowledged else "not acknowledged"
-        where = certificate.plan.positions[point.at].name
-        yield Text(f"point of no return: {point.service} at {where} ({known}); from there on only level 4 goes back")
+        yield Text(f"point of no return: {point.service} at {certificate.plan.positions[point.at].name}, {point}")
 
 
 def _accepted(certificate: Certificate) -> Iterator[Text]:

@@ -70,9 +70,8 @@ def _findings(certificate: Certificate) -> Iterator[str]:
         yield "**Points of no return:**"
         yield ""
         for point in certificate.no_return:
-            known = "acknowledged" if point.acknowledged else "not acknowledged"
             where = names[point.at].name
-            yield f"- {markdown(point.service)} cannot go back once {markdown(where)} is reached ({known})"
+            yield f"- {markdown(point.service)} at {markdown(where)}, {markdown(str(point))}"
         yield ""
 
 

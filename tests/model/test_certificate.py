@@ -219,6 +219,15 @@ class TestPointOfNoReturn:
         assert crossed(certificate, "low/B/50", {"A": 50, "B": 50}) == ()
         assert [each.service for each in crossed(certificate, "low/B/50", {"A": 0, "B": 0})] == ["A"]
 
+    def test_it_says_where_readers_without_a_watcher_go_back_over_it(self) -> None:
+        """Prevents: an operator acknowledges what no level goes back over, and an outage of the watcher does."""
+        row = Interaction("A", "A", Kind.STATE, scope=Scope.COHORT, evidence={P_L: V, P_P: V})
+        own = certify(replace(self.MATRIX, interactions=(row,)))
+        assert own.as_dict()["no_return"][0]["unwatched"] is True  # type: ignore[index]
+        assert "until A is complete, readers that hear no watcher go back" in str(own.no_return[0])
+        (complete,) = certify(self.MATRIX).no_return
+        assert not complete.unwatched and "watcher" not in str(complete)
+
     def test_unacknowledged_it_never_blocks_a_way_back(self) -> None:
         assert crossed(certify(self.MATRIX), "low/B/100", {"A": 0, "B": 0}) == ()
 
