@@ -187,28 +187,34 @@ class _Gathered:
         self.probes: Tally | None = None
         self.hours: dict[int, Hour] = {}
         self.missing = "no reading"
+        self._untimed = 0
 
     def add(self, bound: Bound, counts: Counts) -> None:
+        """Counts what was seen, a part of it too; time and demand are those of looks that end in a complete one."""
         errors, latency = windows.errors(bound, counts), windows.latency(bound, counts)
+        failed = errors.seen if isinstance(errors, Missing) else errors
+        lasted = latency.seen if isinstance(latency, Missing) else latency
+        if isinstance(lasted, Histogram):
+            if self.latency is not None and self.latency.bounds != lasted.bounds:
+                self.missing = "the bounds of its histogram changed while it was measured"
+                return
+            self.latency = lasted if self.latency is None else self.latency + lasted
+        if isinstance(failed, Tally):
+            self.errors += failed
+            self._untimed += failed.total
         for found in (errors, latency):
             if isinstance(found, Missing):
                 self.missing = found.reason
                 return
-        assert isinstance(errors, Tally)
-        assert isinstance(latency, Histogram)
         assert counts.since is not None
-        if self.latency is not None and self.latency.bounds != latency.bounds:
-            self.missing = "the bounds of its histogram changed while it was measured"
-            return
         since = self.until or counts.since  # after an outage, the counts are about all of it
         seconds = max(0.0, (counts.until - since).total_seconds())
         self.since = self.since or since
         self.until = counts.until
         self.seconds += seconds
-        self.errors += errors
-        self.latency = latency if self.latency is None else self.latency + latency
         hour = (since + (counts.until - since) / 2).astimezone(UTC).hour
-        self.hours[hour] = self.hours.get(hour, Hour(0, 0.0)) + Hour(errors.total, seconds)
+        self.hours[hour] = self.hours.get(hour, Hour(0, 0.0)) + Hour(self._untimed, seconds)
+        self._untimed = 0
 
     def baseline(self, service: str, rules: BaselineRules, q: float) -> Baseline:
         if self.latency is None or self.since is None or self.until is None:
@@ -232,7 +238,8 @@ class _Gathered:
         return found
 
     def _lacking(self, rules: BaselineRules, q: float) -> tuple[str, str] | None:
-        needed, found = requests_needed(rules, q), self.errors.total
+        needed = requests_needed(rules, q)
+        found = min(self.errors.total, self.latency.total if self.latency else 0)
         time = timedelta(seconds=self.seconds)
         if found < needed:
             wait = f" (about {words(time * ((needed - found) / found))} at this rate)" if found else ""

@@ -27,12 +27,14 @@ NAMES = Names(
 )
 
 
-def sample(minute: int, ok: int, failed: int, buckets: dict[str, int], **more: object) -> Sample:
+def sample(minute: int, ok: int, failed: int, buckets: dict[str, int], process: str = "a") -> Sample:
     at = T0 + timedelta(minutes=minute)
     of = (("service", "X"), ("version", "legacy"))
-    values = {Series("a", "r_total", (("outcome", name), *of)): float(n) for name, n in (("ok", ok), ("error", failed))}
-    values |= {Series("a", "s_bucket", (("le", bound), *of)): float(n) for bound, n in buckets.items()}
-    return Sample(at, values, {"a": Reading(at)}, **more)  # type: ignore[arg-type]
+    values = {
+        Series(process, "r_total", (("outcome", name), *of)): float(n) for name, n in (("ok", ok), ("error", failed))
+    }
+    values |= {Series(process, "s_bucket", (("le", bound), *of)): float(n) for bound, n in buckets.items()}
+    return Sample(at, values, {process: Reading(at)})
 
 
 def recorded(minutes: int, a_minute: int, failed: int = 0, bound: str = "0.2") -> Recorder:
@@ -101,10 +103,26 @@ def test_an_outage_loses_neither_requests_nor_their_time() -> None:
     assert found.seconds == 100 * 60
 
 
+def test_an_outage_of_one_process_loses_nothing_that_the_others_count() -> None:
+    """Prevents: demand looks lower than it was, and a quiet night of the package is no longer told from a fault."""
+    recorder = Recorder(NAMES, ["X"])
+    for minute in range(101):
+        n = 100 * minute
+        both = [sample(minute, n, 0, {"0.2": n, "+Inf": n}, process=name) for name in "ab"]
+        down = {"b": "b is down"} if 10 <= minute < 90 else {}
+        seen = both[:1] if down else both
+        values = {series: value for each in seen for series, value in each.values.items()}
+        recorder.add(Sample(both[0].at, values, {o: Reading(both[0].at) for o in "ab" if o not in down}, down))
+    found = recorder.baseline("X", RULES, 0.95)
+    assert (found.errors, found.latency.total) == (Tally(0, 20_000), 20_000)
+    assert sum(hour.requests for hour in found.hours.values()) / found.seconds == pytest.approx(200 / 60)
+
+
 def test_bounds_that_change_are_left_out() -> None:
     recorder = recorded(100, 20)
     recorder.add(sample(101, 99_999, 0, {"0.1": 0, "0.2": 99_999, "0.5": 99_999, "+Inf": 99_999}))
-    assert recorder.baseline("X", RULES, 0.95).errors == Tally(0, 2000)
+    found = recorder.baseline("X", RULES, 0.95)
+    assert (found.latency.total, found.seconds) == (2000, 100 * 60)
 
 
 def test_a_baseline_is_stale_beyond_its_age() -> None:
