@@ -72,11 +72,13 @@ class Page:
         return values
 
     def _learn(self, line: str, at: datetime) -> dict[Series, float]:
-        """Parses a line not seen before, and keeps what its head stands for unless a timestamp follows the value."""
+        """Parses a line not seen before, and keeps what its head stands for where its value follows its last space."""
         families: list[Metric] = list(text_string_to_metric_families(line + "\n"))
         found = self._kept(families, at)
-        if all(sample.timestamp is None for family in families for sample in family.samples):
-            self._known[line.rpartition(" ")[0]] = next(iter(found), None)
+        samples = [sample for family in families for sample in family.samples]
+        head, _, figure = line.rpartition(" ")
+        if head.strip() and len(samples) == 1 and samples[0].timestamp is None and _says(figure, samples[0].value):
+            self._known[head] = next(iter(found), None)
         return found
 
     def _kept(self, families: Iterable[Metric], at: datetime) -> dict[Series, float]:
@@ -91,6 +93,14 @@ class Page:
                 series = Series(self._origin, sample.name, tuple(sorted(sample.labels.items())))
                 values[series] = float(sample.value)
         return values
+
+
+def _says(figure: str, value: float) -> bool:
+    """Whether the text is that value: after a tab or before a blank it is not."""
+    try:
+        return repr(float(figure)) == repr(float(value))  # NaN is NaN here
+    except ValueError:
+        return False
 
 
 class _Answer(NamedTuple):

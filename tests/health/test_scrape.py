@@ -61,6 +61,19 @@ def test_a_timestamp_after_the_value_is_no_value() -> None:
         }
 
 
+@pytest.mark.parametrize(
+    "line", ["requests_total{}\t{}", "requests_total{} {} ", "requests_total{} \t{}", "requests_total\t{} {}"]
+)
+@pytest.mark.parametrize("labels", ["", '{a="b c"}'])
+def test_a_page_may_separate_by_tabs_and_end_in_blanks(line: str, labels: str) -> None:
+    """Prevents: a page that is in order is missing from the second look on."""
+    reader, series = page(), Series("t", "requests_total", (("a", "b c"),) if labels else ())
+    for number in (5, 6, 7):
+        assert reader.parse(line.replace("{}", labels, 1).replace("{}", str(number)) + "\n", T0) == {series: number}
+    with pytest.raises(NotMetrics):
+        reader.parse("7\n", T0)
+
+
 def test_figures_that_are_too_old_are_refused() -> None:
     with pytest.raises(NotMetrics, match="60 s old"):
         page().parse(f"requests_total 7 {int(T0.timestamp() * 1000) - 60_000}\n", T0)
