@@ -202,7 +202,7 @@ def _checked(
     matrix = config_of(stack, config_file, needs=PLAN).matrix
     wanted = proofs.chosen(matrix, services)
     checked = check(wanted)
-    digests = proofs.digests(interfaces, wanted, suffixes)
+    digests = proofs.digests(interfaces, wanted, suffixes, checked.read)
     found = proofs.evidence(checked, matrix, proofs.about(digests, versions(about, "--about")), _today())
     for each in checked.proofs:
         _tell(proofs.line(each))

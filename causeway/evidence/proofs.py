@@ -7,8 +7,9 @@ The first is what a legacy consumer needs of the package, the second what a pack
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
@@ -55,11 +56,15 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What one run of a compiler gave: its proofs, its name and version, and what it cannot see, in words."""
+    """What one run of a compiler gave: its proofs, its name and version, and what it cannot see, in words.
+
+    `read` are the files of the project that it read for each service, those of both versions and what they import.
+    """
 
     proofs: tuple[Proof, ...]
     compiler: str
     unseen: tuple[str, ...] = ()
+    read: Mapping[str, frozenset[Path]] = field(default_factory=dict)
 
     @property
     def code(self) -> Exit:
@@ -113,15 +118,36 @@ def chosen(matrix: Matrix, services: tuple[str, ...]) -> tuple[str, ...]:
     return services or tuple(matrix.services)
 
 
-def digests(folder: Path, services: Iterable[str], suffixes: tuple[str, ...]) -> dict[str, str]:
-    """The SHA-256 of each service's two files, by `version/Service`."""
-    found = {}
+def digests(
+    folder: Path, services: Iterable[str], suffixes: tuple[str, ...], read: Mapping[str, frozenset[Path]]
+) -> dict[str, str]:
+    """The SHA-256 of each service's two files, by `version/Service`, and by `Service` that of all that was read."""
+    found: dict[str, str] = {}
     for service in services:
-        for version in Version:
-            file = entry_file(folder, service, version, suffixes)
-            if file is not None:
-                found[f"{version}/{service}"] = sha256(file)
+        entries = {version: entry_file(folder, service, version, suffixes) for version in Version}
+        there = {version: file for version, file in entries.items() if file is not None}
+        found |= {f"{version}/{service}": sha256(file) for version, file in there.items()}
+        if there:
+            found[service] = _all_of({*there.values(), *read.get(service, ())}, folder.resolve())
     return found
+
+
+def _all_of(files: Iterable[Path], folder: Path) -> str:
+    """One digest of many files, the same wherever the project lies."""
+    lines = sorted(f"{os.path.relpath(file, folder)} {sha256(file)}\n" for file in files)
+    return f"sha256:{hashlib.sha256(''.join(lines).encode()).hexdigest()}"
+
+
+def reached(entries: Iterable[Path], imports: Callable[[Path], Iterable[Path]]) -> frozenset[Path]:
+    """The entries, and every file that they import, directly or not."""
+    found: set[Path] = set()
+    left = list(entries)
+    while left:
+        file = left.pop()
+        if file not in found:
+            found.add(file)
+            left += imports(file)
+    return frozenset(found)
 
 
 def entry_file(folder: Path, service: str, version: Version, suffixes: tuple[str, ...]) -> Path | None:
@@ -131,9 +157,8 @@ def entry_file(folder: Path, service: str, version: Version, suffixes: tuple[str
 
 
 def about(digests: Mapping[str, str], told: Mapping[str, str]) -> dict[str, str]:
-    """The version of each package's code: what was told, else the digest of its file."""
-    own = {name.partition("/")[2]: value for name, value in digests.items() if name.startswith(f"{Version.PACKAGE}/")}
-    return own | dict(told)
+    """The version of each service's code: what was told, else the digest of all that was read of it."""
+    return {name: value for name, value in digests.items() if "/" not in name} | dict(told)
 
 
 def sha256(file: Path) -> str:

@@ -7,18 +7,19 @@ What this does not see: `docs/reference/evidence.md`.
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from causeway.errors import Unreachable
-from causeway.evidence.proofs import Checked, Direction, Outcome, Proof, entry_file
+from causeway.evidence.proofs import Checked, Direction, Outcome, Proof, entry_file, reached
 from causeway.evidence.surface import SURFACE, surface
 from causeway.model.matrix import Version
 
@@ -26,6 +27,8 @@ from causeway.model.matrix import Version
 Checker = Callable[[Sequence[Path]], tuple[str, str]]
 
 _LINE = re.compile(r"^(?P<file>.+?):(?P<line>\d+): (?P<kind>error|note): (?P<text>.*?)(?:  \[(?P<code>[\w-]+)\])?$")
+_PARSED = re.compile(r"^LOG: +Parsing (?P<file>.+) \((?P<module>[\w.]+)\)$")
+_INSTALLED = {"site-packages", "dist-packages", "typeshed"}
 _LONGEST = 300
 _PATIENCE_S = 300
 _PROOF = 11
@@ -38,6 +41,7 @@ class _Service:
     name: str
     number: int
     unclear: tuple[str, ...]
+    files: tuple[Path, ...]
 
     def module(self, version: Version) -> str:
         return f"causeway_{version}_{self.number}"
@@ -57,9 +61,11 @@ def check(folder: Path, services: Iterable[str], checker: Checker) -> Checked:
         if not found:
             return Checked(tuple(missing), "")
         version, output = checker(sorted(work.glob("*.py")))
+        modules = parsed(output, work)
     messages = list(_messages(output))
     proofs = [_verdict(each, direction, messages) for each in found for direction in Direction]
-    return Checked((*missing, *proofs), version)
+    read = {each.name: reached(each.files, lambda file: imports(file, modules)) for each in found}
+    return Checked((*missing, *proofs), version, read=read)
 
 
 def mypy(modules: Sequence[Path]) -> tuple[str, str]:
@@ -68,7 +74,7 @@ def mypy(modules: Sequence[Path]) -> tuple[str, str]:
         raise Unreachable("mypy is not installed", "no interface was compared", "`pip install mypy`.")
     command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--cache-dir", os.devnull]
     command += ["--no-pretty", "--hide-error-context", "--no-color-output", "--no-error-summary", "--show-error-codes"]
-    command += ["--follow-imports=silent", *map(str, modules)]
+    command += ["--verbose", "--follow-imports=silent", *map(str, modules)]
     paths = os.pathsep.join(filter(None, (str(modules[0].parent), os.environ.get("MYPYPATH"))))
     try:
         done = subprocess.run(
@@ -83,11 +89,12 @@ def mypy(modules: Sequence[Path]) -> tuple[str, str]:
     except subprocess.TimeoutExpired:
         raise Unreachable(f"mypy did not end within {_PATIENCE_S} s", "no interface was compared") from None
     if done.returncode not in (0, 1) or (done.returncode and not done.stdout.strip()):
-        last = (done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}").splitlines()[-1]
+        said = [line for line in f"{done.stdout}\n{done.stderr}".splitlines() if line and not line.startswith("LOG:")]
+        last = said[-1] if said else f"exit code {done.returncode}"
         raise Unreachable(f"mypy itself failed: {last}", "no interface was compared")
     from importlib.metadata import version
 
-    return f"mypy {version('mypy')}", done.stdout
+    return f"mypy {version('mypy')}", f"{done.stdout}\n{done.stderr}"
 
 
 # --- what the checker is given ------------------------------------------------------------------------------------
@@ -107,7 +114,7 @@ def _generate(folder: Path, services: Iterable[str], work: Path) -> tuple[list[_
             made = surface(file.read_text(encoding="utf-8"), str(file))
             (work / f"causeway_{version}_{number}.py").write_text(made.source, encoding="utf-8")
             unclear += [f"{version}: {what}" for what in made.unclear]
-        service = _Service(name, number, tuple(unclear))
+        service = _Service(name, number, tuple(unclear), tuple(file for file in files.values() if file))
         for direction in Direction:
             (work / f"{service.check(direction)}.py").write_text(_source(service, direction), encoding="utf-8")
         found.append(service)
@@ -129,6 +136,38 @@ def canary(stray: Stray) -> Expected:
 def proof(provider: Provider) -> Expected:
     return provider
 """
+
+
+# --- what it read -------------------------------------------------------------------------------------------------
+
+
+def parsed(output: str, work: Path) -> Mapping[str, Path]:
+    """The modules of the project that the checker has read; not the generated ones, nor what is installed."""
+    found = {}
+    for line in output.splitlines():
+        if match := _PARSED.match(line):
+            path = (work / match["file"]).resolve()
+            if work not in path.parents and not _INSTALLED & {*path.parts}:
+                found[match["module"]] = path
+    return found
+
+
+def imports(file: Path, modules: Mapping[str, Path]) -> Iterator[Path]:
+    """Those of the modules that a file imports."""
+    own = next((name for name, path in modules.items() if path == file), "")
+    package = own.split(".") if file.name.startswith("__init__.") else own.split(".")[:-1]
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [each.name for each in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else []
+            base = ".".join(filter(None, (*above, node.module)))
+            names = [f"{base}.{each.name}" for each in node.names]
+        for name in names:
+            parts = name.split(".")
+            wanted = (".".join(parts[:end]) for end in range(1, len(parts) + 1))
+            yield from (modules[each] for each in wanted if each in modules)
 
 
 # --- what it answers ----------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from importlib.resources import files
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from causeway.evidence.proofs import Checked, Direction, Outcome, Proof, entry_file
+from causeway.evidence.proofs import Checked, Direction, Outcome, Proof, entry_file, reached
 from causeway.model.matrix import Version
 
 #: Given a folder with a tsconfig.json: the version of the compiler, and what it printed.
@@ -28,6 +28,8 @@ _ERROR = re.compile(r"^(?P<file>[^\s(][^(]*)\((?P<line>\d+),\d+\): error TS(?P<c
 _DOES_NOT_FIT = {2322, 2375, 2559, 2719, 2739, 2740, 2741}
 _MEMBER = re.compile(r"(?:Types of property|The types of|The types returned by) '([^']*)'")
 _UNUSED_EXPECTATION = 2578
+_SOURCES = (".ts", ".tsx", ".mts", ".cts")
+_IMPORTED_BY = re.compile(r" from file '([^']+)'")
 _SUPPRESSION = re.compile(r"@ts-(?:nocheck|ignore|expect-error)\b")
 _LONGEST = 300
 #: Copies of the views a side. The compiler takes what comes three times through one declaration for endless and equal;
@@ -80,8 +82,14 @@ def check(folder: Path, services: Iterable[str], compile_: Compiler) -> Checked:
         checks = generate(surfaces, folder.resolve(), Path(work).resolve())
         compiler, output = compile_(Path(work).resolve())
         hidden = suppressed(output, Path(work).resolve())
+        imports = imported(output, Path(work).resolve())
+    own = {each for each in (folder.resolve() / "tsconfig.json",) if each.is_file()}
+    read = {
+        each.service: reached((each.legacy, each.package), lambda file: imports.get(file, ())) | own
+        for each in surfaces
+    }
     proofs = judge(checks, output, folder.resolve(), hidden)
-    return Checked((*missing, *proofs), compiler, tuple(unseen(surfaces)))
+    return Checked((*missing, *proofs), compiler, tuple(unseen(surfaces)), read)
 
 
 # --- what the compiler is given -----------------------------------------------------------------------------------
@@ -151,7 +159,7 @@ def _tsconfig(folder: Path, checks: list[str]) -> Mapping[str, object]:
         "incremental": False,
         "noUnusedLocals": False,
         "skipLibCheck": False,  # in a .d.ts that is not checked, a type that cannot be found is a silent `any`
-        "listFiles": True,
+        "explainFiles": True,
         "typeRoots": [str(root) for root in roots if root.is_dir()],
     }
     plain = {"target": "es2022", "module": "esnext", "moduleResolution": "bundler", "types": []}
@@ -172,10 +180,26 @@ class Complaint:
     text: tuple[str, ...]
 
 
+def imported(output: str, work: Path) -> Mapping[Path, set[Path]]:
+    """Which files of the project import which, as the compiler explains them; not those that npm installed."""
+    found: dict[Path, set[Path]] = {}
+    file: Path | None = None
+    for line in output.splitlines():
+        if not line.startswith(" "):
+            path = (work / line).resolve() if line.endswith(_SOURCES) else None
+            theirs = path is None or work in path.parents or "node_modules" in path.parts or not path.is_file()
+            file = None if theirs else path
+            if file is not None:
+                found.setdefault(file, set())
+        elif file is not None and (by := _IMPORTED_BY.search(line)):
+            found.setdefault((work / by[1]).resolve(), set()).add(file)
+    return found
+
+
 def suppressed(output: str, work: Path) -> Complaint | None:
-    """The first comment that keeps the compiler silent, in the files it listed; not in packages that npm installed."""
-    for path in (Path(line.strip()) for line in output.splitlines() if line.strip().endswith((".ts", ".tsx"))):
-        if not path.is_file() or work in path.parents or "node_modules" in path.parts:
+    """The first comment that keeps the compiler silent, in the files of the project that it read."""
+    for path in imported(output, work):
+        if work in path.parents:
             continue
         for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
             if found := _SUPPRESSION.search(line):

@@ -76,7 +76,7 @@ def test_an_interface_check_writes_evidence_for_calls(tmp_path: Path) -> None:
     found = json.loads(stdout)
     assert (code, found["tool"]) == (Exit.OK, "tsc 9.9.9")
     assert [row["pair"] for row in found["evidence"]] == ["legacy->package", "package->legacy"]
-    assert found["evidence"][0]["about"] == {"CVAnalyzer": found["digests"]["package/CVAnalyzer"]}
+    assert found["evidence"][0]["about"] == {"CVAnalyzer": found["digests"]["CVAnalyzer"]}
     assert "proven       CVAnalyzer: package for legacy" in stderr
 
 
