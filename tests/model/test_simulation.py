@@ -147,8 +147,8 @@ def test_following_a_run_ends_where_playing_it_does() -> None:
 def test_the_budget_of_a_stack() -> None:
     assert str(Budget(guardrails=4, services=7, soaks=185)) == (
         "false-alarm budget: at most 0.28 false rollbacks are to be expected in one soak (1 % x 4 guardrails x "
-        "7 services), 15 over the whole plan (185 times a service is soaked, the monitor's watch beside it), and that "
-        "only if all services stood at all limits all the time"
+        "7 services), 15 over the whole plan (185 times a service is soaked, the monitor's watch beside it) and 2.2 "
+        "a day while a place is held, and that only if all services stood at all limits all the time"
     )
     assert "x 3 starts of the tests" in str(Budget(guardrails=4, services=1, soaks=2, starts=3))
 
@@ -162,3 +162,4 @@ def test_the_budget_counts_every_soak_of_the_plan(strategies: list[str]) -> None
     budget = Budget.of(plan, Guardrails(throughput=None), RULES, timeout=RULES.interval * 361)
     soaked = sum(weight > 0 for position in plan for weight in plan.at(position.name).weights.values())
     assert (budget.guardrails, budget.services, budget.soaks, budget.starts) == (3, len(services), soaked, 2)
+    assert budget.a_day == pytest.approx(0.01 * 3 * len(services) * 86400 / (RULES.interval * 360))
