@@ -149,7 +149,7 @@ class Soak:
         if any(running(seen[course.service].build) - course.builds for course in changed):
             return self._anew(why, seen, checks)
         opens = self.safe.fresh
-        looked = tuple(seen.get(name, Window(name)) for name in self.services)
+        looked = tuple(self._timed(seen.get(name, Window(name))) for name in self.services)
         counts = [tallies(window, self.guardrails, self.baselines.get(window.service)) for window in looked]
         courses = tuple(
             course.observe(window, counted, self.guardrails, closes, opens)
@@ -182,6 +182,14 @@ class Soak:
         """What the log evidence against a limit must reach: 1/α, shared among the limits of one guardrail."""
         rail = next(each for each in self.guardrails if each.name is limit.measure)
         return math.log(len(rail.limits) / ALPHA)
+
+    def _timed(self, window: Window) -> Window:
+        """Without its throughput where a window is too short for that: what is not done yet would count as lost."""
+        usual, interval = self.baselines.get(window.service, 0.0), self.rules.interval
+        if usual <= interval:
+            return window
+        why = f"requests take {usual:.3g} s by the baseline, longer than the window of {interval:g} s"
+        return replace(window, throughput=Missing(why))
 
     def _anew(self, why: str | None, seen: Mapping[str, Window], checks: Iterable[Check]) -> Soak:
         """Nothing seen but what is no matter of builds: which of them ran, and what is wrong with the data."""

@@ -191,6 +191,10 @@ def _backups(stack: Stack) -> Iterator[Finding]:
     for name in stack.config.matrix.services:
         detail = f"{measured[name] * 1000:.1f} ms" if name in measured else "none, or stale"
         yield Finding("backups", f"baseline of {name}", name in measured, detail, "`causeway baseline record`.")
+    window, flows = stack.config.soak.interval, stack.config.guardrails.throughput
+    for name in (name for name, usual in measured.items() if flows and usual > window):
+        detail = f"requests take {measured[name]:.3g} s, the window {window:g} s"
+        yield Finding("backups", f"throughput of {name} can be judged", False, detail, "Raise causeway:soak.interval.")
 
 
 def _kept(stack: Stack, priority: Priority) -> Finding:

@@ -59,6 +59,18 @@ def test_little_traffic_advances_later_instead_of_never() -> None:
     assert decisions.index(Decision.ADVANCE) == 26  # 10 windows of block 1, then 131 good requests of block 2
 
 
+@pytest.mark.parametrize("weight", [10, 100])
+def test_requests_longer_than_a_window_are_not_lost_work(weight: int) -> None:
+    """Prevents: a healthy service whose requests take three windows goes back before it can have answered one."""
+    state = Soak.begin(["A"], Guardrails(), RULES, {"A": 90.0})
+    for number in range(30):
+        state = state.observe([window(weight=weight, completed=60 if number > 3 else 0)])
+        assert state.verdict().decision is Decision.HOLD
+    (held,) = (reason for reason in state.verdict().reasons if reason.source == "throughput")
+    assert held.cause is Cause.MISSING
+    assert held.text.endswith("missing, requests take 90 s by the baseline, longer than the window of 30 s")
+
+
 def test_the_minimum_of_requests_holds() -> None:
     state = soak(rules=replace(RULES, requests=1000))
     for _ in range(10):

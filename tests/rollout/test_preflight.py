@@ -196,6 +196,13 @@ def test_baselines_are_shown_or_missed(looking: World) -> None:
     assert not findings["backups/baseline of Writer"].passed
 
 
+def test_requests_longer_than_a_window_are_told_beforehand(looking: World) -> None:
+    """Prevents: a soak that can only hold, because work in progress would count as lost."""
+    findings = found(replace(looking.stack, baselines=lambda: {"Reader": 90.0, "Writer": 0.1}))
+    assert findings["backups/throughput of Reader can be judged"].detail == "requests take 90 s, the window 1 s"
+    assert "backups/throughput of Writer can be judged" not in findings
+
+
 def test_without_firestore_the_rest_is_not_looked_at_in_vain(looking: World) -> None:
     """Whoever needs it gets the one message; nothing is reported as go."""
     looking.store.down = True
