@@ -93,16 +93,18 @@ def _judged(now: Backlog, before: Backlog) -> Tally:
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """One service in a soak. `windows` are the closed ones with complete data, `requests` all that were counted.
+    """One service in a soak. `windows` are the closed ones with complete data in each look, `requests` all counted.
 
-    `build` is what ran last, `builds` all that ran since the soak was asked for; `latency` is the histogram of the
-    current block, `missing` what the last look could not measure, with the reason.
+    `whole`: no look of the present window lacked anything. `build` is what ran last, `builds` all that ran since the
+    soak was asked for; `latency` is the histogram of the current block, `missing` what the last look could not measure,
+    with the reason.
     """
 
     service: str
     build: str | None = None
     builds: frozenset[str] = frozenset()
     windows: int = 0
+    whole: bool = True
     requests: int = 0
     latency: Histogram | None = None
     flow: Flow = Flow()
@@ -122,11 +124,13 @@ class Course:
             missing[Measure.THROUGHPUT] = window.throughput.reason
         requests = 0 if isinstance(window.errors, Missing) else window.errors.total
         latency = None if isinstance(window.latency, Missing) else window.latency
+        whole = self.whole and not missing
         return replace(
             self,
             build=window.build or self.build,
             builds=self.builds | running(window.build),
-            windows=self.windows + int(closes and not missing),
+            windows=self.windows + int(closes and whole),
+            whole=whole or closes,
             requests=self.requests + requests,
             latency=_added(None if opens else self.latency, latency),
             flow=self.flow.observe(window.throughput, closes, opens),
@@ -139,7 +143,9 @@ class Course:
 
     def unproven(self) -> Course:
         """The same with nothing that vouches for it: a block begins."""
-        return replace(self, windows=0, requests=0, latency=None, flow=self.flow.observe(Missing(), False, True))
+        return replace(
+            self, windows=0, whole=True, requests=0, latency=None, flow=self.flow.observe(Missing(), False, True)
+        )
 
 
 def running(build: str | None) -> frozenset[str]:

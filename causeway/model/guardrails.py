@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+#: Failed calls between services that are in order where no guardrail says how many.
+_ALLOWED = 0.05
+
 
 class Measure(StrEnum):
     """What a guardrail measures."""
@@ -148,6 +151,11 @@ class Guardrails:
     def counted(self) -> tuple[Limit, ...]:
         """The limits that count events one by one: all but throughput's, which compares demand with work done."""
         return tuple(limit for each in self if each.name is not Measure.THROUGHPUT for limit in each.limits)
+
+    @property
+    def allowed_errors(self) -> float:
+        """The share of failed calls at which an edge is in order: the error rate's limit, where that is watched."""
+        return self.error_rate.roll_back if self.error_rate else _ALLOWED
 
     def __str__(self) -> str:
         return "; ".join(str(each) for each in self)

@@ -105,7 +105,7 @@ def open_checker(stack: Stack) -> Iterator[Checker]:
             names,
             config.matrix,
             probing,
-            allowed_errors=rail.roll_back if (rail := config.guardrails.error_rate) else 1.0,
+            allowed_errors=config.guardrails.allowed_errors,
             now=stack.clock.now,
             baselines=_expected(stack),
         )

@@ -17,9 +17,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from causeway.health.edges import CHANCE, chance, possible, responsible
+from causeway.health.edges import CHANCE, chance, enough, possible, responsible
 from causeway.health.probes import Answer, ask, first_difference, lacking, unexpected
 from causeway.health.probing import Probing
+from causeway.model.guardrails import Guardrails
 from causeway.model.matrix import L_P, MIXED, P_L, P_P, Interaction, Kind, Version
 from causeway.model.observation import Expected, HttpProbe, Request
 from causeway.model.window import Tally
@@ -109,6 +110,12 @@ def test_a_service_at_the_allowed_rate_fails_less_than_one_look_in_a_hundred(tot
     least = next((bad for bad in range(total + 1) if chance(Tally(bad, total), theta) < CHANCE), None)
     if least is not None:
         assert binomial_tail(least, total, theta) < CHANCE
+
+
+def test_edges_are_judged_without_an_error_rate_guardrail() -> None:
+    """Prevents: where that guardrail is left out no number of failed calls is ever enough, and nobody is told."""
+    allowed = Guardrails(error_rate=None).allowed_errors
+    assert enough(2, allowed) and chance(Tally(2, 2), allowed) < CHANCE
 
 
 def test_dependencies_are_always_legacy_and_state_is_no_call() -> None:

@@ -185,6 +185,16 @@ def test_a_build_that_is_not_exported_for_a_while_starts_nothing() -> None:
     assert state.looks == 3
 
 
+def test_a_window_is_complete_if_each_of_its_looks_is() -> None:
+    """Prevents: a service that is seen in one look of six counts as watched."""
+    state = soak()
+    for _ in range(10):
+        state = state.observe([replace(window(), probes=Missing("not made"))], closes=False).observe([window()])
+    assert state.courses[0].windows == 0
+    state = state.observe([window()], closes=False).observe([window()])
+    assert state.courses[0].windows == 1
+
+
 def test_windows_with_something_missing_do_not_count_towards_the_minimum() -> None:
     state = soak()
     for number in range(10):
