@@ -52,9 +52,9 @@ def simulate(
     guardrail, rules, budget = _gates(service, stack, config_file)
     try:
         scenario = Scenario(error_rate, requests, windows, then, change_at)
+        bad, total = scenario.draw(runs, np.random.default_rng(seed))
     except ValueError as error:
         raise ConfigError(str(error), "there is nothing to simulate", "See `causeway simulate --help`.") from error
-    bad, total = scenario.draw(runs, np.random.default_rng(seed))
     facts = play(bad, total, guardrail, rules).facts(scenario.fault_at(guardrail.roll_back))
     if as_json:
         print_json(facts)

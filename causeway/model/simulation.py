@@ -23,6 +23,8 @@ Counts = NDArray[np.int64]
 _BATCH = 1000
 NEVER = 0
 _MOST_REQUESTS = 1e9
+#: Windows of all runs together: about a gigabyte.
+_MOST_WINDOWS = 40_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +51,12 @@ class Scenario:
             raise ValueError("a change needs both its rate and its window")
         if self.change_at is not None and not 1 <= self.change_at <= self.windows:
             raise ValueError(f"the change must lie in windows 1 to {self.windows}, not at {self.change_at}")
-        if not 0 <= self.requests <= _MOST_REQUESTS or self.windows < 1 or not 0 <= self.burst < 1:
-            raise ValueError(f"requests must lie in 0..1e9, windows be >= 1, burst lie in 0..1: {self}")
+        if not 0 <= self.requests <= _MOST_REQUESTS:
+            raise ValueError(f"requests a window lie between 0 and 10^9, not {self.requests:g}")
+        if self.windows < 1:
+            raise ValueError(f"a run has one window at least, not {self.windows}")
+        if not 0 <= self.burst < 1:
+            raise ValueError(f"a correlation lies between 0 and 1, not {self.burst:g}")
 
     def fault_at(self, limit: float) -> int | None:
         """The first window whose rate is beyond the limit; None if there is none."""
@@ -59,7 +65,9 @@ class Scenario:
         return self.change_at if self.then is not None and self.then > limit else None
 
     def draw(self, runs: int, rng: np.random.Generator) -> tuple[Counts, Counts]:
-        """Failed and all requests, each (windows, runs)."""
+        """Failed and all requests, each (windows, runs). Raises ValueError for more than fits into memory."""
+        if self.windows * runs > _MOST_WINDOWS:
+            raise ValueError(f"{runs:,} runs of {self.windows:,} windows are more than {_MOST_WINDOWS:,} windows")
         rates = np.full((self.windows, 1), self.error_rate)
         if self.then is not None and self.change_at is not None:
             rates[self.change_at - 1 :] = self.then

@@ -88,6 +88,10 @@ def test_the_picture() -> None:
         (["--error-rate", "0.1", "--then", "0.2"], "a change needs both its rate and its window"),
         (["--error-rate", "0.1", "--service", "Nobody", "--config", str(STACK)], "there is no service Nobody in local"),
         (["--error-rate", "0.1", "--runs", "0"], "--runs"),
+        (["--error-rate", "0.1", "--requests", "-1"], "requests a window lie between 0 and 10^9, not -1"),
+        (["--error-rate", "0.1", "--requests", "nan"], "requests a window lie between 0 and 10^9, not nan"),
+        (["--error-rate", "0.1", "--windows", "0"], "a run has one window at least, not 0"),
+        (["--error-rate", "0.1", "--windows", "100000000"], "are more than 40,000,000 windows"),
         ([], "--error-rate"),
     ],
 )
