@@ -83,8 +83,10 @@ class Stage:
 
 
 @contextmanager
-def stage(folder: Path, stack: str = "local", *, rate: float = 60.0, applications: int = 1) -> Iterator[Stage]:
-    """A stage with nothing applied yet. Raises ConfigError where nobody has described one for the stack."""
+def stage(
+    folder: Path, stack: str = "local", *, rate: float = 60.0, applications: int = 1, heap_mib: int = 512
+) -> Iterator[Stage]:
+    """A stage with nothing applied yet, on an emulator with so much memory. Raises ConfigError where nobody has described one for the stack."""
     described = CHECKOUT / "stacks" / f"stage.{stack}.yaml"
     if not described.is_file():
         raise ConfigError(
@@ -93,7 +95,7 @@ def stage(folder: Path, stack: str = "local", *, rate: float = 60.0, application
     script = yaml.safe_load(described.read_text())
     with Processes(logs=folder / "logs") as processes:
         emulator, port = free_port(), free_port()
-        processes.start("emulator", emulator_command(emulator), ready=listening(emulator), within_s=120)
+        processes.start("emulator", emulator_command(emulator, heap_mib), ready=listening(emulator), within_s=120)
         environment = Environment(folder / "environment", f"127.0.0.1:{emulator}").make()
         project = _project(folder, script["address"], port)
         ensure_stack(environment, project, stack)

@@ -109,11 +109,12 @@ def java() -> Path:
     return Path(found)
 
 
-def emulator_command(port: int) -> list[str]:
-    """The command that serves Firestore on 127.0.0.1:port. Raises `Unreachable`."""
+def emulator_command(port: int, heap_mib: int = 512) -> list[str]:
+    """The command that serves Firestore on 127.0.0.1:port, all of it in memory. Raises `Unreachable`."""
     main_class = "com.google.cloud.datastore.emulator.firestore.CloudFirestore"
     # Left alone, its heap grows to a quarter of the machine's memory and more.
-    return [str(java()), "-Xmx512m", "-cp", str(emulator_jar()), main_class, "--host", "127.0.0.1", "--port", str(port)]
+    jvm = [str(java()), f"-Xmx{heap_mib}m", "-cp", str(emulator_jar())]
+    return [*jvm, main_class, "--host", "127.0.0.1", "--port", str(port)]
 
 
 def _sdk_homes() -> Iterator[Path]:

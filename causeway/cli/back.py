@@ -150,10 +150,14 @@ def disarm(stack: str | None, reason: str, minutes: int, as_json: bool) -> None:
     _say(as_json, facts)
 
 
+_FACTS = ("level", "traffic_moved_s", "settled_s", "differences", "weights")
+#: Of level 4 besides: as of when, how long each part took, what was written and how it reads back.
+_RESTORED = ("restored", "timings", "data", "states")
+
+
 def _print(as_json: bool, record: Any) -> None:
-    facts = {
-        name: record.facts.get(name) for name in ("level", "traffic_moved_s", "settled_s", "differences", "weights")
-    }
+    facts = {name: record.facts.get(name) for name in _FACTS}
+    facts |= {name: record.facts[name] for name in _RESTORED if name in record.facts}
     if as_json:
         print_json(
             {"stack": record.stack, "seq": record.seq, "to": str(record.there), "state": str(record.state), **facts}
