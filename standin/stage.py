@@ -86,7 +86,10 @@ class Stage:
 def stage(
     folder: Path, stack: str = "local", *, rate: float = 60.0, applications: int = 1, heap_mib: int = 512
 ) -> Iterator[Stage]:
-    """A stage with nothing applied yet, on an emulator with so much memory. Raises ConfigError where nobody has described one for the stack."""
+    """A stage with nothing applied yet, on an emulator with so much memory.
+
+    Raises ConfigError where nobody has described one for the stack.
+    """
     described = CHECKOUT / "stacks" / f"stage.{stack}.yaml"
     if not described.is_file():
         raise ConfigError(
