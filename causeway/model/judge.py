@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from itertools import product
 from typing import TYPE_CHECKING
 
+from scipy.special import bdtrc
+
 from causeway.model.course import Course
 from causeway.model.guardrails import Guardrail, Limit, Measure, Pace, percent
 from causeway.model.verdict import Cause, Decision, Reason, Verdict
@@ -15,6 +17,8 @@ from causeway.model.window import Category, Check, Tally
 if TYPE_CHECKING:
     from causeway.model.soak import Soak, Standing, Watch
 
+#: An estimate beyond a warning that is as probable as this at the warning itself holds, and is no alert.
+_CHANCE = 0.05
 #: What must be shown to be safe before a service advances, beside not being harmful.
 _SHOWN_SAFE = (Measure.ERROR_RATE, Measure.RESPONSE_TIME)
 #: How far a failed check goes back: a service, the phase, everything. Without a service it is the phase at least.
@@ -56,7 +60,9 @@ def _counted(soak: Soak) -> Iterator[Reason]:
             text = f"{_of(limit.measure, name)}: missing, {course.missing[limit.measure]}"
             yield Reason(Decision.HOLD, Cause.MISSING, rail.name, text, name)
         elif warned := _warning(soak, row, course, rail):
-            yield Reason(Decision.HOLD, Cause.WARNING, rail.name, figures + warned, name)
+            chance = _by_chance(soak, row - rail.limits.index(limit), rail)
+            text = f"{figures}{warned}{', which may be chance' if chance else ''}"
+            yield Reason(Decision.HOLD, Cause.EARLY if chance else Cause.WARNING, rail.name, text, name)
         elif name in soak.moving and rail.name in _SHOWN_SAFE and needed[row]:
             more = int(needed[row])
             safe = _odds(safety[row])
@@ -79,6 +85,13 @@ def _warning(soak: Soak, row: int, course: Course, rail: Guardrail) -> str | Non
     if estimate is None or estimate <= rail.warn * baseline:
         return None
     return f"; warning: the {percent(quantile)} quantile is near {_seconds(estimate)}, above {rail.warn:g} x baseline"
+
+
+def _by_chance(soak: Soak, row: int, rail: Guardrail) -> bool:
+    """Whether a service at the warning threshold shows as many bad events in more than one block of twenty."""
+    allowed = rail.limits[0].theta if rail.name is Measure.RESPONSE_TIME else rail.warning
+    bad, total = int(soak.safe.bad[row]), int(soak.safe.total[row])
+    return bad > allowed * total and float(bdtrc(bad - 1, total, allowed)) > _CHANCE
 
 
 def _throughput(soak: Soak, row: int, course: Course, rail: Guardrail) -> Reason:

@@ -92,8 +92,34 @@ def test_missing_does_not_hide_harm() -> None:
 
 
 def test_a_warning_holds() -> None:
-    verdict = judged(replace(HEALTHY, errors=Tally(5, 200)))
-    assert only(verdict) == "error rate of CacheManager@package: 15 of 600 failed (2.5 %, limit 5 %); warning above 2 %"
+    verdict = judged(replace(HEALTHY, errors=Tally(8, 200)))
+    assert only(verdict) == "error rate of CacheManager@package: 24 of 600 failed (4 %, limit 5 %); warning above 2 %"
+    assert verdict.decisive[0].cause is Cause.WARNING
+
+
+@pytest.mark.parametrize(("bad", "total"), [(1, 20), (5, 200)])
+def test_a_failure_among_few_requests_holds_and_warns_nobody(bad: int, total: int) -> None:
+    """Prevents: several alerts a day of a healthy service that has ten requests a window."""
+    reason = next(
+        each for each in judged(replace(HEALTHY, errors=Tally(bad, total))).reasons if each.source == "error_rate"
+    )
+    assert (reason.decision, reason.cause) == (Decision.HOLD, Cause.EARLY)
+    assert reason.text.endswith("; warning above 2 %, which may be chance")
+
+
+@pytest.mark.parametrize(
+    ("bounds", "counts", "cause"),
+    [
+        (BOUNDS, (9, 0, 1, 0, 0), Cause.EARLY),
+        (BOUNDS, (185, 0, 15, 0, 0), Cause.WARNING),
+        ((0.1, 0.25, 0.3, 0.5, math.inf), (0, 10, 0, 0, 0), Cause.WARNING),  # counted at 0.25 s, none is slower
+    ],
+)
+def test_slow_requests_warn_beyond_chance(bounds: tuple[float, ...], counts: tuple[int, ...], cause: Cause) -> None:
+    """Prevents: one slow request of ten is an alert; and that none is where no bound lies at the warning."""
+    verdict = judged(replace(HEALTHY, latency=Histogram(bounds, counts)))
+    warned = next(each for each in verdict.reasons if each.source == "response_time")
+    assert (warned.decision, warned.cause) == (Decision.HOLD, cause), warned.text
 
 
 def test_not_yet_safe_says_how_many_more() -> None:

@@ -591,7 +591,7 @@ def test_a_failure_or_two_at_the_begin_of_a_block_are_nobodys_concern(here: Worl
 def test_a_warning_is_told_and_moves_nothing(here: World) -> None:
     walked(here, "low/Reader/50")
     monitor = monitor_of(here)
-    here.observer.bad["Reader"] = 0.03
+    here.observer.bad["Reader"] = 0.045
     step(monitor, 5)
     assert here.served("Reader") == 50
     warned = [alert for alert in here.alerts.sent if alert.severity is Severity.WARNING]
