@@ -7,114 +7,22 @@ listed, and then ignored and swept up by the next prune.
 from __future__ import annotations
 
 import contextlib
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from enum import StrEnum
-from types import MappingProxyType
 from typing import Any
 
 from causeway import __version__
 from causeway.backup import times
+from causeway.backup.backups import Backup, SegmentRef, Told, segment_body
 from causeway.backup.documents import Database
 from causeway.backup.manifest import Entry, Manifest
 from causeway.backup.records import Record
-from causeway.backup.segments import Facts, Sealed, read_segment, salvage_segment
+from causeway.backup.segments import Sealed, read_segment, salvage_segment
 from causeway.backup.storage import AlreadyThere, Storage
 from causeway.errors import ConfigError, Conflict, IntegrityError
 
 FORMAT = 1
 """The version of the format; a reader refuses a greater one."""
-
-
-class BackupKind(StrEnum):
-    """What a backup holds."""
-
-    FULL = "full"
-    """Every document at `read_time`."""
-    INCREMENTAL = "incremental"
-    """What differs from its parent at `read_time`: documents changed or new, and deletes."""
-    STREAM = "stream"
-    """Every change since its parent, with watermarks at which the state is exact."""
-
-
-@dataclass(frozen=True, slots=True)
-class SegmentRef:
-    """Where a sealed segment lies and what it holds.
-
-    `last` is the cursor at which a resumed task goes on; `watermark` the last instant whose state is exact in a stream;
-    `counts` are its documents per collection id.
-    """
-
-    backup: str
-    task: int
-    number: int
-    path: str
-    sha256: str
-    size: int
-    facts: Facts
-    last: str = ""
-    watermark: datetime | None = None
-    counts: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
-
-
-@dataclass(frozen=True, slots=True)
-class Backup:
-    """One backup as the manifest tells it.
-
-    `collections` are the top-level collections it was restricted to, empty for all. `task_starts` are the document
-    paths at which parallel tasks begin, so there is one task more than starts. `verified` is the time of the last
-    trial restore, if that was found equal.
-    """
-
-    id: str
-    kind: BackupKind
-    read_time: datetime
-    began: datetime
-    parent: str | None = None
-    priority: str = ""
-    collections: tuple[str, ...] = ()
-    task_starts: tuple[str, ...] = ()
-    segments: tuple[SegmentRef, ...] = ()
-    tasks_done: frozenset[int] = frozenset()
-    completed: datetime | None = None
-    verified: datetime | None = None
-    pruned: bool = False
-
-    @property
-    def tasks(self) -> int:
-        """How many tasks write it."""
-        return len(self.task_starts) + 1
-
-    @property
-    def facts(self) -> Facts:
-        """The sum over its segments."""
-        return sum((segment.facts for segment in self.segments), Facts())
-
-    @property
-    def counts(self) -> Mapping[str, int]:
-        """Documents per collection id, by id."""
-        total: Counter[str] = Counter()
-        for segment in self.segments:
-            total.update(segment.counts)
-        return dict(sorted(total.items()))
-
-    @property
-    def stored_bytes(self) -> int:
-        """What its segments take in storage."""
-        return sum(segment.size for segment in self.segments)
-
-    @property
-    def exact_until(self) -> datetime | None:
-        """The latest instant it can restore exactly, or None: a snapshot's read time, a stream's last watermark."""
-        if self.kind is BackupKind.STREAM:
-            return max((mark.watermark for mark in self.segments if mark.watermark is not None), default=None)
-        return self.read_time if self.completed else None
-
-    def task_segments(self, task: int) -> tuple[SegmentRef, ...]:
-        """One task's segments in order."""
-        return tuple(segment for segment in self.segments if segment.task == task)
 
 
 def _utc_now() -> datetime:
@@ -128,6 +36,7 @@ class Archive:
         self.storage = storage
         self._manifest = Manifest(storage)
         self._now = now
+        self._told = Told()
 
     @staticmethod
     def create(storage: Storage, database: Database, now: Callable[[], datetime] = _utc_now) -> Archive:
@@ -162,7 +71,7 @@ class Archive:
             ConfigError: there is no archive here.
             IntegrityError: it is of a later format, or its first entry is damaged.
         """
-        entries = self._manifest.entries()
+        entries = self._manifest.known or self._manifest.entries()
         if not entries:
             raise ConfigError(
                 f"{self.storage.url} holds no archive", "there is nothing to read", "give the directory of a backup"
@@ -178,10 +87,8 @@ class Archive:
 
     def backups(self) -> list[Backup]:
         """Every backup, oldest first, pruned ones included."""
-        found: dict[str, Backup] = {}
-        for entry in self._manifest.entries():
-            _APPLY.get(entry.kind, _ignore)(found, entry)
-        return list(found.values())
+        self._told.take(self._manifest.entries())
+        return self._told.backups()
 
     def backup(self, backup_id: str) -> Backup:
         """The backup of this id.
@@ -241,21 +148,18 @@ class Archive:
         )
 
         def is_next(entries: Sequence[Entry]) -> None:
-            written = sum(
-                entry.kind == "segment" and entry.body["backup"] == backup_id and entry.body["task"] == task
-                for entry in entries
-            )
-            if written != number:
+            self._told.take(entries)
+            if self._told.written[backup_id, task] != number:
                 raise Conflict(
                     f"segment {number} of task {task} of backup {backup_id} is written by another process",
                     "two processes work on one task",
                     "stop one of them; the other goes on",
                 )
 
-        is_next(self._manifest.entries())
+        is_next(self._manifest.known or self._manifest.entries())
         with contextlib.suppress(AlreadyThere):  # the same bytes, stored before a crash and never listed
             self.storage.create(path, sealed.data)
-        self._manifest.append("segment", _segment_body(segment), self._now(), is_next)
+        self._manifest.append("segment", segment_body(segment), self._now(), is_next)
         return segment
 
     def end_task(self, backup_id: str, task: int) -> None:
@@ -315,89 +219,3 @@ class Archive:
             return list(salvage_segment(self.storage.read(segment.path))), False
         except IntegrityError:
             return [], False
-
-
-def _segment_body(segment: SegmentRef) -> dict[str, Any]:
-    return {
-        "backup": segment.backup,
-        "task": segment.task,
-        "number": segment.number,
-        "path": segment.path,
-        "sha256": segment.sha256,
-        "size": segment.size,
-        "documents": segment.facts.documents,
-        "deletes": segment.facts.deletes,
-        "watermarks": segment.facts.watermarks,
-        "raw_bytes": segment.facts.raw_bytes,
-        "digest": f"{segment.facts.digest:064x}",
-        "counts": dict(segment.counts),
-        "last": segment.last,
-        "watermark": times.text(segment.watermark) if segment.watermark else None,
-    }
-
-
-def _ignore(found: dict[str, Backup], entry: Entry) -> None:
-    """Entries of kinds that say nothing about backups."""
-
-
-def _begin(found: dict[str, Backup], entry: Entry) -> None:
-    body = entry.body
-    found[body["backup"]] = Backup(
-        id=body["backup"],
-        kind=BackupKind(body["kind"]),
-        read_time=times.parse(body["read_time"]),
-        began=entry.at,
-        parent=body["parent"],
-        priority=body["priority"],
-        collections=tuple(body["collections"]),
-        task_starts=tuple(body["task_starts"]),
-    )
-
-
-def _segment(found: dict[str, Backup], entry: Entry) -> None:
-    body = entry.body
-    segment = SegmentRef(
-        backup=body["backup"],
-        task=body["task"],
-        number=body["number"],
-        path=body["path"],
-        sha256=body["sha256"],
-        size=body["size"],
-        facts=Facts(body["documents"], body["deletes"], body["watermarks"], body["raw_bytes"], int(body["digest"], 16)),
-        last=body["last"],
-        watermark=times.parse(body["watermark"]) if body["watermark"] else None,
-        counts=MappingProxyType(body["counts"]),
-    )
-    backup = found[segment.backup]
-    found[segment.backup] = replace(backup, segments=(*backup.segments, segment))
-
-
-def _task(found: dict[str, Backup], entry: Entry) -> None:
-    backup = found[entry.body["backup"]]
-    found[backup.id] = replace(backup, tasks_done=backup.tasks_done | {entry.body["task"]})
-
-
-def _complete(found: dict[str, Backup], entry: Entry) -> None:
-    found[entry.body["backup"]] = replace(found[entry.body["backup"]], completed=entry.at)
-
-
-def _verified(found: dict[str, Backup], entry: Entry) -> None:
-    if entry.body.get("passed") and not entry.body["equal"]:
-        return
-    at = entry.at if entry.body["equal"] else None
-    found[entry.body["backup"]] = replace(found[entry.body["backup"]], verified=at)
-
-
-def _pruned(found: dict[str, Backup], entry: Entry) -> None:
-    for backup_id in entry.body["backups"]:
-        found[backup_id] = replace(found[backup_id], pruned=True)
-
-
-_APPLY: Mapping[str, Callable[[dict[str, Backup], Entry], None]] = {
-    "begin": _begin,
-    "segment": _segment,
-    "task": _task,
-    "complete": _complete,
-    "verified": _verified,
-    "pruned": _pruned,
-}

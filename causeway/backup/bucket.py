@@ -7,7 +7,8 @@ two writers are both safe. Encryption is the bucket's (CMEK), never home-made.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from google.api_core.exceptions import Forbidden, GoogleAPIError, NotFound, PreconditionFailed
@@ -20,6 +21,10 @@ from causeway.backup.storage import AlreadyThere, Retained, missing
 from causeway.errors import ConfigError, IntegrityError, Unreachable
 
 _FAILURES = (GoogleAPIError, RequestException)
+_AT_ONCE = 8
+"""Objects fetched side by side; the client keeps ten connections."""
+_AHEAD = 256
+"""Objects held in memory before they are asked for, at most."""
 
 
 class BucketStorage:
@@ -79,13 +84,21 @@ class BucketStorage:
         except _FAILURES as error:
             raise self._unreachable("read", name, error) from error
 
-    def names(self, prefix: str) -> list[str]:
-        """The bucket lists names in order."""
+    def read_all(self, names: Sequence[str]) -> Iterator[bytes]:
+        """Several requests under way: one takes tens of milliseconds, whatever its size."""
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            for begin in range(0, len(names), _AHEAD):
+                yield from pool.map(self.read, names[begin : begin + _AHEAD])
+
+    def names(self, prefix: str, after: str = "") -> list[str]:
+        """The bucket lists names in order, and from where it is told to."""
+        begin = {"start_offset": self._prefix + after} if after else {}
         try:
-            blobs = self._bucket.list_blobs(prefix=self._prefix + prefix, fields="items(name),nextPageToken")
-            return [blob.name.removeprefix(self._prefix) for blob in blobs]
+            blobs = self._bucket.list_blobs(prefix=self._prefix + prefix, fields="items(name),nextPageToken", **begin)
+            found = [blob.name.removeprefix(self._prefix) for blob in blobs]
         except _FAILURES as error:
             raise self._unreachable("list", prefix, error) from error
+        return [name for name in found if name > after]  # the bucket includes the one it starts from
 
     def delete(self, name: str) -> None:
         """Remove; a retention policy that still holds the object is said so."""

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from causeway.backup import times
-from causeway.backup.archive import Archive, Backup, BackupKind
+from causeway.backup.archive import Archive
+from causeway.backup.backups import Backup, BackupKind
 from causeway.backup.records import Kind, Record
 from causeway.backup.stream_log import read_mark
 from causeway.backup.stream_state import default_spool, records_of

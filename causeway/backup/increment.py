@@ -10,7 +10,8 @@ from typing import Any
 from google.cloud.firestore_v1.types import write as _write
 
 from causeway.backup import queries, times
-from causeway.backup.archive import Archive, Backup
+from causeway.backup.archive import Archive
+from causeway.backup.backups import Backup
 from causeway.backup.catalogue import Catalogue
 from causeway.backup.connection import Connection
 from causeway.backup.contents import load, observe_names

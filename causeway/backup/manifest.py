@@ -75,9 +75,14 @@ class Manifest:
         Raises:
             IntegrityError: an entry is missing, changed or out of place; it is named.
         """
-        names = self._storage.names(PREFIX)
-        for name in names[len(self._entries) :]:
-            self._take(name, self._storage.read(name))
+        names = self._storage.names(PREFIX, _name(len(self._entries)))
+        for name, data in zip(names, self._storage.read_all(names), strict=True):
+            self._take(name, data)
+        return self._entries
+
+    @property
+    def known(self) -> Sequence[Entry]:
+        """Those that were there at the last look and those appended since, without looking again."""
         return self._entries
 
     def _take(self, name: str, data: bytes) -> None:
@@ -101,17 +106,22 @@ class Manifest:
     ) -> Entry:
         """Add an entry behind all others. `allow` sees them and may raise; it is asked again after every race lost.
 
+        Entries are not listed first: creating the one that follows what is known fails if that was not all there is.
+
         Raises:
             Conflict: others append all the time.
             IntegrityError: the chain is broken.
         """
+        if not self._entries:
+            self.entries()
         for _ in range(_ATTEMPTS):
-            allow(self.entries())
+            allow(self._entries)
             number = len(self._entries) + 1
             data = _encode(number, self._head(), kind, at, body)
             try:
                 self._storage.create(_name(number), data)
             except AlreadyThere:
+                self.entries()
                 continue
             self._take(_name(number), data)
             return self._entries[-1]

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from causeway.backup import queries, ranges, times
-from causeway.backup.archive import Archive, Backup, BackupKind
+from causeway.backup.archive import Archive
+from causeway.backup.backups import Backup, BackupKind
 from causeway.backup.connection import Connection
 from causeway.backup.contents import Progress, counted, quiet
 from causeway.backup.documents import DOCUMENT, collection_group, digest_of, relative_path

@@ -10,7 +10,8 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from causeway.backup import times
-from causeway.backup.archive import Archive, Backup, BackupKind
+from causeway.backup.archive import Archive
+from causeway.backup.backups import Backup, BackupKind
 from causeway.backup.stream_log import latest_stream
 from causeway.backup.stream_state import default_spool, watermarks
 from causeway.backup.stream_status import StreamStatus, read_status

@@ -17,7 +17,8 @@ from google.cloud.firestore_v1.types import write as _write
 from google.protobuf.struct_pb2 import Struct
 
 from causeway.backup import times
-from causeway.backup.archive import Archive, Backup, BackupKind
+from causeway.backup.archive import Archive
+from causeway.backup.backups import Backup, BackupKind
 from causeway.backup.documents import DOCUMENT, digest
 from causeway.backup.openlog import OpenLog, encode_block
 from causeway.backup.records import Kind, Record

@@ -8,7 +8,8 @@ from datetime import datetime
 from pathlib import Path
 
 from causeway.backup import times
-from causeway.backup.archive import Archive, Backup, BackupKind
+from causeway.backup.archive import Archive
+from causeway.backup.backups import Backup, BackupKind
 from causeway.backup.records import Kind, Record, scan
 from causeway.backup.storage import LocalStorage
 from causeway.backup.stream_log import deleted_name, latest_stream, log_path, name_and_time, read_mark, withdrawn_after

@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from causeway.backup import queries, times
-from causeway.backup.archive import Archive, SegmentRef
+from causeway.backup.archive import Archive
+from causeway.backup.backups import SegmentRef
 from causeway.backup.connection import Connection
 from causeway.backup.contents import Progress, quiet
 from causeway.backup.documents import DOCUMENT, collection_group, digest_of, relative_path

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from google.cloud.firestore_v1.types import document as types
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from causeway.backup.archive import Archive, Backup, BackupKind
+from causeway.backup import backups
+from causeway.backup.archive import Archive
+from causeway.backup.backups import Backup, BackupKind, SegmentRef
 from causeway.backup.documents import Database, digest
 from causeway.backup.openlog import OpenLog, encode_block
 from causeway.backup.records import Kind, Record, encode, scan
@@ -119,6 +123,35 @@ def test_two_backups_at_once_share_the_manifest(archive: Archive) -> None:
         archive.add_segment("b1", sealed_with(range(number)), number=number)
         other.add_segment("b2", sealed_with(range(number)), number=number)
     assert [len(backup.segments) for backup in Archive(archive.storage).backups()] == [5, 5]
+
+
+def test_an_entry_costs_the_same_however_long_the_manifest_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each append listed the whole manifest and counted its segments again: four times the work for twice the data."""
+    listed: list[str] = []
+    looked_at: list[str] = []
+
+    class Counting(LocalStorage):
+        def names(self, prefix: str, after: str = "") -> list[str]:
+            found = super().names(prefix, after)
+            listed.extend(found)
+            return found
+
+    def segment(body: Mapping[str, Any]) -> SegmentRef:
+        looked_at.append(body["path"])
+        return told(body)
+
+    told = backups._segment
+    monkeypatch.setattr(backups, "_segment", segment)
+    archive = Archive.create(Counting(tmp_path / "archive"), DATABASE, now=lambda: NOW)
+    begun(archive)
+    for number in range(200):
+        archive.add_segment("b1", sealed_with(range(1)), number=number)
+    assert len(archive.backup("b1").segments) == 200
+    assert len(looked_at) == 200
+    assert len(listed) < 5
+    again = Archive(archive.storage)
+    assert again.backups() == archive.backups()
+    assert len(listed) < 5 + 202
 
 
 @pytest.mark.parametrize("harm", ["truncate", "flip", "remove"])

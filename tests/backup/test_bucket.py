@@ -30,6 +30,7 @@ class Bucket(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.objects: dict[str, bytes] = {}
         self.locked = False
+        self.first = ""
         self.writing = threading.Lock()
 
     @property
@@ -62,7 +63,9 @@ class Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         query = parse_qs(parts.query)
         if parts.path.endswith("/o"):
-            names = sorted(name for name in self.server.objects if name.startswith(query.get("prefix", [""])[0]))
+            prefix, first = query.get("prefix", [""])[0], query.get("startOffset", [""])[0]
+            names = sorted(name for name in self.server.objects if name.startswith(prefix) and name >= first)
+            self.server.first = first
             start = int(query.get("pageToken", ["0"])[0])
             page: dict[str, Any] = {"items": [{"name": name} for name in names[start : start + 3]]}
             return self.answer(200, page | ({"nextPageToken": str(start + 3)} if start + 3 < len(names) else {}))
@@ -123,6 +126,9 @@ def test_objects_are_created_once_read_listed_and_deleted(bucket: Bucket) -> Non
         storage.create("manifest/3", b"other")
     assert storage.read("manifest/3") == bytes([3, 13, 10, 255]) * 3
     assert storage.names("manifest/") == [f"manifest/{number}" for number in range(8)]
+    assert storage.names("manifest/", "manifest/4") == [f"manifest/{number}" for number in (5, 6, 7)]
+    assert bucket.first == "some/prefix/manifest/4"  # the server leaves out what is known, not the client alone
+    assert list(storage.read_all(["manifest/7", "manifest/1"])) == [bytes([n, 13, 10, 255]) * n for n in (7, 1)]
     assert all(name.startswith("some/prefix/") for name in bucket.objects)
     storage.delete("manifest/3")
     storage.delete("manifest/3")  # gone already

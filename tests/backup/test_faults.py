@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from causeway.backup import queries
-from causeway.backup.archive import Archive, Backup, BackupKind
+from causeway.backup.archive import Archive
+from causeway.backup.backups import Backup, BackupKind
 from causeway.backup.connection import Connection
 from causeway.backup.documents import Database, digest
 from causeway.backup.history import Point, find

@@ -11,7 +11,8 @@ from google.cloud.firestore_v1.types import firestore as _firestore
 from google.cloud.firestore_v1.types import write as _write
 
 from causeway.backup import times
-from causeway.backup.archive import Archive, Backup, BackupKind
+from causeway.backup.archive import Archive
+from causeway.backup.backups import Backup, BackupKind
 from causeway.backup.catalogue import Catalogue
 from causeway.backup.contents import load
 from causeway.backup.documents import Database, digest

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from causeway.backup import ranges, split
-from causeway.backup.archive import Backup, BackupKind
+from causeway.backup.backups import Backup, BackupKind
 from causeway.backup.connection import Connection
 from causeway.backup.documents import DOCUMENT, Database, digest
 from causeway.backup.queries import scan, server_time, take_document

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from causeway.backup.archive import Archive, BackupKind
+from causeway.backup.archive import Archive
+from causeway.backup.backups import BackupKind
 from causeway.backup.connection import Connection
 from causeway.backup.storage import LocalStorage
 from tests.backup import shapes

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from causeway.backup.archive import Archive, Backup, BackupKind
+from causeway.backup.archive import Archive
+from causeway.backup.backups import Backup, BackupKind
 from causeway.backup.documents import Database
 from causeway.backup.storage import LocalStorage
 from causeway.config.records import Backup as Backups
