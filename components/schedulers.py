@@ -86,13 +86,14 @@ def schedule(stack: str, backups: Mapping[str, str], prefix: str = "causeway") -
                 timeout_s=3_600,
                 missed_after_s=48 * 3_600,
             ),
-            # Retried by the next minute's run: a second attempt of a late one would only come on top.
+            # Retried by the next minute's run: a second attempt of a late one would only come on top. It looks for less
+            # than a minute; the rest is for a stack update, which must not be killed on its way.
             Scheduled(
                 f"{prefix}-watchdog",
                 "monitor",
                 command("monitor", "--once"),
                 "* * * * *",
-                timeout_s=55,
+                timeout_s=1_800,
                 missed_after_s=300,
                 retries=0,
             ),

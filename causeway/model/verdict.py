@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -50,6 +50,20 @@ class Reason:
     level: int | None = None
     more_requests: int | None = None
 
+    @classmethod
+    def parse(cls, values: Mapping[str, Any]) -> Reason:
+        """The reason as a verdict's `as_dict` has it."""
+        return cls(
+            decision=Decision(values["decision"]),
+            cause=Cause(values["cause"]),
+            source=values["source"],
+            text=values["text"],
+            service=values["service"],
+            pace=Pace(values["pace"]) if values["pace"] else None,
+            level=values["level"],
+            more_requests=values["more_requests"],
+        )
+
     def __str__(self) -> str:
         return self.text
 
@@ -68,6 +82,11 @@ class Verdict:
         if not ordered:
             ordered = (Reason(Decision.HOLD, Cause.MISSING, "soak", "nothing was measured"),)
         return cls(ordered[0].decision, ordered)
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any]) -> Verdict:
+        """The verdict of which `as_dict` has told."""
+        return cls(Decision(values["decision"]), tuple(Reason.parse(each) for each in values["reasons"]))
 
     @property
     def decisive(self) -> tuple[Reason, ...]:

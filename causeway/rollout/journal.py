@@ -7,7 +7,7 @@ cannot both take a step. Its history is appended to, never rewritten, and each w
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
@@ -153,9 +153,14 @@ class Journal:
         there: Place,
         why: str = "",
         facts: Mapping[str, Any] | None = None,
+        *,
+        ending: Record | None = None,
         **control: Any,
     ) -> Record:
-        """Write the intent of a move. Raises Conflict where somebody else has begun one."""
+        """Write the intent of a move. Raises Conflict where somebody else has begun one.
+
+        The record `ending` is done in the same commit, so that no crash comes between the two.
+        """
         before = last(self.store, self.lease.stack)
         record = Record(
             stack=self.lease.stack,
@@ -170,25 +175,30 @@ class Journal:
             facts={**({"acknowledged": sorted(self.acknowledged)} if self.acknowledged else {}), **(facts or {})},
             history=(self._entry(State.INTENT, why),),
         )
-        return self._write(record, **control)
+        ended = [] if ending is None else [self._written(self._advanced(ending, State.DONE, "ended by its verdict"))]
+        return self._write(record, ended, **control)
 
     def advance(
         self, record: Record, state: State, note: str = "", control: Mapping[str, Any] | None = None, **facts: Any
     ) -> Record:
         """Append to a record. Raises Conflict where somebody else has, or has taken the stack over."""
-        changed = replace(
+        return self._write(self._advanced(record, state, note, facts), (), **(control or {}))
+
+    def _advanced(self, record: Record, state: State, note: str, facts: Mapping[str, Any] | None = None) -> Record:
+        return replace(
             record,
             state=state,
             fence=self.lease.fence,
-            facts={**record.facts, **facts},
+            facts={**record.facts, **(facts or {})},
             history=(*record.history, self._entry(state, note)),
         )
-        return self._write(changed, **(control or {}))
 
-    def _write(self, record: Record, **control: Any) -> Record:
+    def _written(self, record: Record) -> Write:
         began = record.began or self.now()
-        write = Write(record.path, {**record.values(), "expires_at": began + KEPT}, record.updated)
-        return replace(record, updated=self.lease.commit([write], **control))
+        return Write(record.path, {**record.values(), "expires_at": began + KEPT}, record.updated)
+
+    def _write(self, record: Record, before: Sequence[Write], **control: Any) -> Record:
+        return replace(record, updated=self.lease.commit([*before, self._written(record)], **control))
 
     def _entry(self, state: State, note: str) -> dict[str, Any]:
         return {"state": state.value, "at": self.now(), "by": self.lease.holder, "note": note}

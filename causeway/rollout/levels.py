@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from causeway import flags
-from causeway.errors import CausewayError, MoveRefused
+from causeway.errors import MoveRefused
 from causeway.model.moves import Direction, Place, Standing
 from causeway.rollout import disaster, rollback, settle, updates
 from causeway.rollout import journal as journals
@@ -21,7 +21,7 @@ def roll_back(stack: Stack, request: Request, *, at: str | None = None) -> Recor
 
     Raises Unsettled where the traffic has moved and the stack update failed. What is refused leaves the runner alone.
     """
-    rollback.check(stack, request)
+    request = rollback.check(stack, request)
     with lease(stack, force=True) as (journal, _):
         give_up(journal, stack)
         if request.level == 4:
@@ -114,11 +114,5 @@ def _after_a_crash(stack: Stack, journal: Journal, newest: Record | None) -> dic
         stack.write_place(here.place)
         stack.record_place(here.place, "reconcile: where the stack stands")
         return {"stack": stack.name, "place": str(here.place), "done": f"the stack file says {here.place} again"}
-    document = stack.store.read(f"flags/{stack.name}")
-    if document is None or standing(document.values["definition"]) != here:
-        raise CausewayError(
-            f"flags/{stack.name} is not what the stack has applied",
-            "somebody has edited it by hand; it is never silently overwritten",
-            "`causeway drift` shows what differs; `pulumi up --refresh` writes the stack's own again.",
-        )
+    settle.untouched(stack, here)
     return {"stack": stack.name, "place": str(here.place), "done": f"nothing to do: everything stands at {here.place}"}

@@ -6,7 +6,10 @@ time. The fast path never waits for Pulumi; `reconcile` brings config, stack and
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,13 +31,16 @@ from causeway.rollout.journal import Journal, Record, State
 from causeway.rollout.notify import Alert, Severity
 from causeway.rollout.stack import Stack, in_plan_order
 
+#: How long a graceful rollback waits for services to drain, in seconds.
+DRAIN = 10.0
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """What is asked for: a level (1 to 3), the services of level 1, why, and how.
 
     `triggered` is the monotonic time of the trigger, where it came before the request. `anyway` sends traffic back
-    even to a legacy side that does not answer.
+    even to a legacy side that does not answer; `asked` are the services whose legacy has been asked a moment ago.
     """
 
     level: int
@@ -42,6 +48,7 @@ class Request:
     services: tuple[str, ...] = ()
     pace: Pace = Pace.IMMEDIATE
     anyway: bool = False
+    asked: frozenset[str] = frozenset()
     triggered: float | None = None
     evidence: Mapping[str, Any] | None = None
 
@@ -91,17 +98,22 @@ def target(stack: Stack, here: Place, request: Request) -> Place:
     return Place(INFRASTRUCTURE)
 
 
-def check(stack: Stack, request: Request) -> None:
-    """Raise what `send_back` would refuse, before a runner has lost its lease to a rollback that cannot be."""
-    if (serving := _serving(stack)) is not None and request.level < 4:
-        _judged_way(stack, serving, request)
+def check(stack: Stack, request: Request) -> Request:
+    """Raise what `send_back` would refuse, before a runner has lost its lease to a rollback that cannot be.
+
+    Returns the request, which knows then whose legacy has answered.
+    """
+    if (serving := _serving(stack)) is None or request.level == 4:
+        return request
+    _, _, falling = _judged_way(stack, serving, request)
+    return replace(request, asked=frozenset(falling))
 
 
-def send_back(stack: Stack, journal: Journal, request: Request) -> Record:
+def send_back(stack: Stack, journal: Journal, request: Request, *, ending: Record | None = None) -> Record:
     """Move the traffic: override and journal entry in one commit. The stack follows by `reconcile`.
 
-    Level 4 freezes writes in the same commit. Raises Held where legacy does not answer and nobody has decided to go
-    back anyway.
+    Level 4 freezes writes in the same commit; the record `ending`, whose verdict asks for this, is done with it.
+    Raises Held where legacy does not answer and nobody has decided to go back anyway.
     """
     clock = stack.clock
     began = clock.monotonic() if request.triggered is None else request.triggered
@@ -121,6 +133,7 @@ def send_back(stack: Stack, journal: Journal, request: Request) -> Record:
         there,
         request.why,
         {"level": request.level, "evidence": dict(request.evidence or {}), "weights": fallen},
+        ending=ending,
         override=flags.build(_for_the_same_users(flag_set(stack.config, there), serving), emergency=True),
         override_why=f"level {request.level}: {request.why}",
         epochs=_epochs(stack, control.epochs, falling),
@@ -263,7 +276,10 @@ def _not_over_a_point_of_no_return(stack: Stack, here: Standing, there: Place) -
 
 def _legacy_answers(stack: Stack, request: Request, falling: Mapping[str, tuple[int, int]]) -> None:
     """Traffic is never sent to a legacy side that is down without saying so."""
-    down = {name: wrong for name in falling if (wrong := stack.application.legacy_health(name))}
+    names = [name for name in falling if name not in request.asked]
+    with ThreadPoolExecutor(max_workers=len(names) or 1) as at_once:  # one that hangs keeps no other waiting
+        answers = dict(zip(names, at_once.map(stack.application.legacy_health, names), strict=True))
+    down = {name: wrong for name, wrong in answers.items() if wrong}
     if not down:
         return
     said = "; ".join(f"{name}: {wrong}" for name, wrong in down.items())
@@ -287,11 +303,24 @@ def _legacy_answers(stack: Stack, request: Request, falling: Mapping[str, tuple[
 
 
 def _drain(stack: Stack, falling: Mapping[str, tuple[int, int]]) -> None:
-    for name in falling:
+    """All at once, and not for long: level 1 has thirty seconds in all."""
+    drained: set[str] = set()
+
+    def drain(name: str) -> None:
         try:
             stack.application.perform(name, "drain", {"before": "rollback"})
         except CausewayError as error:
             stack.say("drain", f"{name} did not drain ({error.fact}); going back all the same")
+        drained.add(name)
+
+    threads = [threading.Thread(target=drain, args=(name,), daemon=True) for name in falling]
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + DRAIN
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    if late := [name for name in falling if name not in drained]:
+        stack.say("drain", f"{', '.join(late)} did not drain within {DRAIN:g} s; going back all the same")
 
 
 def _epochs(stack: Stack, epochs: Mapping[str, int], falling: Mapping[str, tuple[int, int]]) -> dict[str, int]:

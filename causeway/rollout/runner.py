@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 from causeway.errors import CausewayError, Conflict, Exit, Held, MoveRefused
 from causeway.health.checker import Look
@@ -114,6 +115,8 @@ class Runner:
         """One judged stack update. Raises MoveRefused before anything is written where it is not legal."""
         self.heartbeat.check()
         stack, began = self.stack, self.stack.clock.monotonic()
+        if self._standing is not None:
+            settle.untouched(stack, self._standing)
         found = stack.gate.judge(self._standing, there, why or None)
         stack.say("moving", str(found), there)
         record = self.journal.open(found.direction, found.here, there, why, {"weights": _pairs(found.changes)})
@@ -150,6 +153,8 @@ class Runner:
             return self._reconciled(record)
         if record.state.ended:
             return record
+        if record.state is State.JUDGED and record.verdict == Decision.ROLL_BACK and not record.facts.get("disarmed"):
+            self._roll_back(record, Verdict.parse(record.facts["verdict"]))  # died before it could
         if record.state is State.APPLIED:
             triggers.install(self.stack.store, self.stack.config)
             done = actions.perform(self.stack.application, self.stack.config.plan, self._position(record))
@@ -205,13 +210,13 @@ class Runner:
             text = f"no fresh baseline of {', '.join(ahead)}, which the end of the phase needs"
             self.stack.say("lacking", f"{text}; `causeway baseline record` measures them while this soak runs", place)
 
-    def _roll_back(self, record: Record, verdict: Verdict) -> None:
+    def _roll_back(self, record: Record, verdict: Verdict) -> NoReturn:
         """Send traffic back on the verdict's evidence; the step that brought it here ends with that verdict."""
         why_not = triggers.disarmed(self.stack.control(), self.stack.server_now())
         triggers.fired(self.stack, record.there.position, verdict, why_not or f"rollback at level {verdict.level}")
         if why_not:
+            self.journal.advance(record, record.state, why_not, disarmed=True)  # judged anew when they are armed again
             raise Held(f"{verdict.decisive[0].text}; the triggers are {why_not}", "traffic stays where it is", _BY_HAND)
-        self.journal.advance(record, State.DONE, "ended by its verdict")
         request = rollback.Request(
             level=verdict.level or 1,
             why=verdict.decisive[0].text,
@@ -219,7 +224,11 @@ class Runner:
             pace=verdict.pace or Pace.IMMEDIATE,
             evidence=verdict.as_dict(),
         )
-        back = rollback.send_back(self.stack, self.journal, request)
+        try:
+            back = rollback.send_back(self.stack, self.journal, request, ending=record)
+        except (Held, MoveRefused) as refused:
+            self.journal.advance(record, State.DONE, f"ended by its verdict; {refused.fact}")
+            raise
         try:
             back = self._reconciled(back)
         except Conflict:

@@ -8,11 +8,11 @@ import zlib
 from dataclasses import dataclass
 
 from causeway import flags
-from causeway.errors import CausewayError
-from causeway.model.moves import Place
+from causeway.errors import CausewayError, ConfigError
+from causeway.model.moves import Place, Standing
 from causeway.rollout import journal as journals
 from causeway.rollout import stackfile, updates
-from causeway.rollout.desired import flag_set
+from causeway.rollout.desired import flag_set, standing
 from causeway.rollout.engine import Export, Outcome
 from causeway.rollout.journal import COLLECTION, Journal, Record, State
 from causeway.rollout.stack import Stack
@@ -43,10 +43,12 @@ def apply(stack: Stack, place: Place, why: str, *, guarded: bool = True) -> Appl
     plan = stack.work / "plan.json"
     before = stackfile.read(stack.file)
     stack.write_place(place)
+    written = stackfile.read(stack.file)
     try:
         previewed = stack.engine.preview(plan, reason=why, guarded=guarded)
     except CausewayError:
-        stackfile.write(stack.file, before)
+        if stackfile.read(stack.file) == written:  # else somebody has taken over, and it says where he stands
+            stackfile.write(stack.file, before)
         raise
     stack.say("previewed", f"preview: {previewed.changed} to change", place, previewed.seconds)
     outcome = stack.engine.up(plan, reason=why)
@@ -100,6 +102,21 @@ def reads_back(stack: Stack, place: Place) -> bool:
     """Whether the flag set in the cloud is that of a place."""
     document = stack.store.read(f"flags/{stack.name}")
     return document is not None and document.values.get("definition") == flags.build(flag_set(stack.config, place))
+
+
+def untouched(stack: Stack, here: Standing) -> None:
+    """Raise CausewayError where the flag set is not what the stack has applied: it is never silently overwritten."""
+    document = stack.store.read(f"flags/{stack.name}")
+    try:
+        equal = document is not None and standing(document.values["definition"]) == here
+    except ConfigError:
+        equal = False
+    if not equal:
+        raise CausewayError(
+            f"flags/{stack.name} is not what the stack has applied",
+            "somebody has edited it by hand, and a step would overwrite that",
+            "`causeway drift` shows what differs; `pulumi up --refresh` writes the stack's own again.",
+        )
 
 
 def finish(journal: Journal, stack: Stack, record: Record, place: Place) -> Record:

@@ -281,3 +281,13 @@ def test_a_verdict_as_json() -> None:
             }
         ],
     }
+
+
+def test_a_verdict_reads_back_from_what_the_journal_keeps() -> None:
+    """Prevents: whoever takes over from a dead runner acts on another verdict than was written."""
+    reasons = [
+        Reason(Decision.ROLL_BACK, Cause.HARM, "error_rate", "61 of 412 failed", "A", Pace.IMMEDIATE, 2),
+        Reason(Decision.HOLD, Cause.EARLY, "soak", "a while yet", more_requests=7),
+    ]
+    verdict = Verdict.of(reasons)
+    assert Verdict.parse(json.loads(json.dumps(verdict.as_dict()))) == verdict

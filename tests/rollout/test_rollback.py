@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 
 import pytest
@@ -88,6 +89,42 @@ def test_legacy_that_is_down_is_said_and_decided_by_a_person(here: World) -> Non
     assert here.alerts.sent[-1].key == "legacy-down-Reader"
     rollback.send_back(here.stack, journal(here), Request(1, "errors", ("Reader",), anyway=True))
     assert here.served("Reader") == 0
+
+
+def test_legacy_sides_that_hang_keep_no_other_waiting(here: World) -> None:
+    """Prevents: seven services whose probes time out one after another cost a rollback a quarter of a minute."""
+    walked(here, "high/Saga/50")
+    together = threading.Barrier(3, timeout=5)
+
+    def hangs(service: str) -> None:
+        together.wait()  # broken unless all three are asked at once
+
+    here.application.legacy_health = hangs  # type: ignore[method-assign]
+    rollback.send_back(here.stack, journal(here), Request(3, "errors"))
+    assert here.served("Saga") == 0
+
+
+def test_legacy_is_asked_once(here: World) -> None:
+    """Prevents: before the lease and under it, each service that answers slowly is waited for twice."""
+    walked(here, "low/Reader/50")
+    asked: list[str] = []
+    here.application.legacy_health = asked.append  # type: ignore[method-assign]
+    levels.roll_back(here.stack, Request(1, "errors", ("Reader",)))
+    assert asked == ["Reader"]
+
+
+def test_a_service_that_does_not_drain_is_not_waited_for(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prevents: a hook that hangs holds a graceful rollback for minutes."""
+    walked(here, "low/Reader/50")
+    monkeypatch.setattr(rollback, "DRAIN", 0.01)
+    never = threading.Event()
+    here.application.perform = lambda *_: never.wait(60)  # type: ignore[method-assign,assignment]
+    with pytest.MonkeyPatch.context() as quiet:
+        quiet.setattr(rollback.actions, "settle", lambda *_: [])
+        rollback.send_back(here.stack, journal(here), Request(1, "slow", ("Reader",), Pace.GRACEFUL))
+    never.set()
+    assert here.served("Reader") == 0
+    assert any("did not drain within" in event.text for event in here.told)
 
 
 def test_a_graceful_rollback_drains_first(here: World) -> None:

@@ -6,14 +6,18 @@ from dataclasses import replace
 
 import pytest
 
-from causeway.errors import Conflict, Held, MoveRefused, Unreachable
+from causeway import flags
+from causeway.errors import CausewayError, Conflict, Held, MoveRefused, Unreachable
 from causeway.model.moves import Place
 from causeway.model.window import Category, Check
 from causeway.rollout import control as controls
 from causeway.rollout import journal as journals
+from causeway.rollout import rollback
+from causeway.rollout.desired import flag_set
 from causeway.rollout.engine import UpdateFailed
 from causeway.rollout.journal import State
 from causeway.rollout.runner import RolledBack
+from causeway.rollout.store import Write
 from tests.rollout.conftest import runner_of
 from tests.rollout.fakes import World
 
@@ -217,6 +221,41 @@ def test_triggers_that_are_disarmed_hold_instead_of_rolling_back(here: World) ->
     here.time.sleep(601)
     with runner_of(here) as runner, pytest.raises(RolledBack):
         runner.walk("low/Reader/50")
+
+
+def test_a_runner_that_dies_between_verdict_and_way_back_leaves_the_verdict_to_the_next(
+    here: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prevents: what failed just once, as a data integrity check may, is forgotten with the process that saw it."""
+    here.observer.bad["Reader"] = 0.5
+
+    def dies(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as dying:
+        dying.setattr(rollback, "send_back", dies)
+        with pytest.raises(KeyboardInterrupt), runner_of(here) as runner:
+            runner.walk("low/Reader/50")
+    assert here.served("Reader") == 50
+    here.observer.bad.clear()
+    with runner_of(here) as runner, pytest.raises(RolledBack, match="Reader"):
+        runner.walk("low/Reader/50")
+    assert here.served("Reader") == 0
+    assert [record.state for record in journals.history(here.store, "test", 2)] == [State.DONE, State.DONE]
+
+
+@pytest.mark.parametrize("legible", [True, False])
+def test_a_flag_set_that_somebody_has_edited_stops_the_next_step(here: World, legible: bool) -> None:
+    """Prevents: weights that an operator has set by hand are overwritten, and nobody is told."""
+    with runner_of(here) as runner:
+        runner.walk("low/Reader/50")
+    document = here.store.documents["flags/test"]
+    by_hand = flags.build(flag_set(here.config, Place("low/Reader/100")))
+    changed = by_hand if legible else document.values["definition"].replace("50", "40")
+    here.store.commit([Write("flags/test", {**document.values, "definition": changed}, document.updated)])
+    with runner_of(here) as runner, pytest.raises(CausewayError, match="not what the stack has applied"):
+        runner.walk("low")
+    assert here.store.documents["flags/test"].values["definition"] == changed
 
 
 def test_a_phase_does_not_end_on_drift(here: World) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,7 @@ from causeway.model.hold import Hold
 from causeway.model.moves import Direction, Place
 from causeway.rollout import control as controls
 from causeway.rollout import settle
-from causeway.rollout.engine import Export, UpdateFailed
+from causeway.rollout.engine import Export, Outcome, UpdateFailed
 from causeway.rollout.journal import Journal, Record, State
 from tests.rollout.fakes import World
 
@@ -38,6 +39,19 @@ def test_a_refused_preview_changes_nothing(here: World) -> None:
         settle.apply(here.stack, LOW, "")
     assert here.stack.file.read_bytes() == before
     assert here.engine.ups == []
+
+
+def test_whoever_was_taken_over_leaves_the_stack_file_to_the_other(here: World) -> None:
+    """Prevents: a runner that was paused finds its preview killed, and writes its old place over the new one."""
+
+    def taken_over(plan: Path, *, reason: str = "", guarded: bool = True) -> Outcome:
+        here.stack.write_place(Place("infrastructure", Hold({"Reader": 0})))
+        raise UpdateFailed("pulumi preview was killed by SIGKILL")
+
+    here.engine.preview = taken_over  # type: ignore[method-assign]
+    with pytest.raises(UpdateFailed):
+        settle.apply(here.stack, LOW, "")
+    assert here.config.hold.entries() == ["Reader"]
 
 
 def test_an_update_that_fails_leaves_the_file_at_the_place_it_may_have_reached(here: World) -> None:
