@@ -13,6 +13,8 @@ from itertools import islice
 from pathlib import Path
 from types import TracebackType
 
+from causeway.backup.documents import collection_group
+
 _BATCH = 2000
 _SCHEMA = """
 CREATE TABLE kept (path TEXT PRIMARY KEY, updated INTEGER, digest BLOB, place INTEGER) WITHOUT ROWID;
@@ -94,9 +96,11 @@ class Catalogue:
         return list(self._paths(f"SELECT path FROM ({numbered}) WHERE nth % ? = 0", every))
 
     def sample(self, percent: float) -> None:
-        """Keep only about so many of a hundred documents, chosen by their digests."""
+        """Keep only about so many of a hundred documents, chosen by their digests; of each collection at least one."""
         self._db.create_function("out", 1, lambda digest: digest[:4] >= _threshold(percent), deterministic=True)
-        self._db.execute("DELETE FROM kept WHERE out(digest)")
+        self._db.create_function("collection", 1, collection_group, deterministic=True)
+        firsts = "SELECT path FROM (SELECT path, min(digest) FROM kept GROUP BY collection(path))"
+        self._db.execute(f"DELETE FROM kept WHERE out(digest) AND path NOT IN ({firsts})")
 
     def observe(self, rows: Iterable[Live]) -> None:
         """Take what the database holds now, in place of what was observed before."""

@@ -164,7 +164,7 @@ class Writer:
             if not isinstance(failure, Unreachable):
                 raise failure from error
             return failure, batch.writes
-        again = []
+        again, succeeded = [], 0
         failure = Unreachable(f"BatchWrite on {self._connection.database.name} keeps failing")
         for write, status in zip(batch.writes, response.status, strict=True):
             if status.code in _TRANSIENT:
@@ -172,15 +172,16 @@ class Writer:
                 again.append(write)
             elif status.code in _MOVED_ON:
                 self._moved_on += 1
-            elif status.code != _OK:
+            elif status.code == _OK:
+                succeeded += 1
+            else:
                 raise CausewayError(
                     f"{self._connection.database.name} refuses a document: {status.message}",
                     f"{self._done} documents were written before it and stay",
                     "mend what it names and run the same command again: it resumes",
                 )
-        done = len(batch.writes) - len(again)
-        self._done += done
-        self._progress(done)
+        self._done += succeeded
+        self._progress(len(batch.writes) - len(again))
         return failure, again
 
 

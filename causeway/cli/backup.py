@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import click
 
@@ -23,6 +25,9 @@ from causeway.cli.backup_options import (
 )
 from causeway.cli.common import config_of, json_option, print_json, quietly, stack_option
 from causeway.errors import ConfigError, Exit
+
+if TYPE_CHECKING:
+    from causeway.backup.verify import Verification
 
 #: command -> (where it is defined, its line in the list of commands)
 ELSEWHERE = {
@@ -174,12 +179,30 @@ def verify(
             )
             for point in points
         ]
+    if directory is None or stack is not None:
+        _note_verifications(stack, results)
     if as_json:
         print_json(results[0].as_dict() if len(results) == 1 else [result.as_dict() for result in results])
     else:
         click.echo("\n".join(result.statement for result in results))
     if not all(result.passed for result in results):
         click.get_current_context().exit(Exit.INTEGRITY)
+
+
+def _note_verifications(stack: str | None, results: Sequence[Verification]) -> None:
+    """Into the stack's records too. Where they do not answer that is told: the archive has the results."""
+    from causeway.errors import CausewayError
+    from causeway.rollout.opening import project_of
+    from causeway.rollout.store import FirestoreStore
+    from causeway.rollout.verified import note_verification
+
+    config = config_of(stack)
+    try:
+        store = FirestoreStore(project_of(config))
+        for result in results:
+            note_verification(store, config.stack, result.as_dict(), result.at)
+    except CausewayError as error:
+        click.echo(f"not in migration_checkpoints: {error.fact}; the archive has the result", err=True)
 
 
 @backup.command()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from causeway.backup import times
 from causeway.backup.archive import Archive
 from causeway.backup.connection import Connection
-from causeway.backup.documents import CONTROL, DOCUMENT
+from causeway.backup.documents import CONTROL, DOCUMENT, Database
 from causeway.backup.history import find
 from causeway.backup.ramp import Ramp, rate, unlimited
 from causeway.backup.restore import Restore
@@ -18,6 +19,8 @@ from causeway.backup.verify import verify
 from causeway.errors import ConfigError, Exit, IntegrityError
 from tests.backup import shapes
 from tests.backup.helpers import Connect, causeway, contents, no_sleep, restore, take
+
+SMALL = Path(__file__).parent.parent / "data" / "report" / "Pulumi.small.yaml"
 
 
 def test_a_plan_over_a_live_database_says_what_it_would_do(
@@ -65,7 +68,7 @@ def test_a_document_changed_between_plan_and_write_is_not_overwritten(archive: A
         shapes.write(source, stale)  # somebody creates it again, after the plan
         outcome = work.apply(plan, wait=unlimited, sleep=no_sleep)
     assert plan.creates == 1
-    assert (outcome.moved_on, outcome.difference.differing) == (1, 1)
+    assert (outcome.written, outcome.moved_on, outcome.difference.differing) == (0, 1, 1)
 
 
 def test_a_restore_of_some_collections_leaves_the_others_alone(
@@ -187,6 +190,19 @@ def test_verify_restores_on_trial_and_marks_the_backup(archive: Archive, source:
     assert contents(scratch) == {}
 
 
+def test_the_smallest_sample_has_a_document_of_each_collection(
+    archive: Archive, source: Connection, connect: Connect
+) -> None:
+    """Prevents: a sample of nothing restores nothing, compares nothing, and passes."""
+    point = take(archive, source)
+    now = datetime(2025, 8, 25, tzinfo=UTC)
+    found = verify(
+        archive, point, connect("causeway-verify"), sample=1e-9, now=lambda: now, wait=unlimited, sleep=no_sleep
+    )
+    assert found.passed
+    assert found.as_dict()["documents"] == len(point.backup.counts) > 1
+
+
 def test_verify_never_empties_a_database_that_is_not_ours(
     archive: Archive, source: Connection, connect: Connect
 ) -> None:
@@ -224,6 +240,25 @@ def test_the_commands_without_a_stack(tmp_path, source: Connection, connect: Con
     refused = causeway("backup", "restore", out, "--json")
     assert refused.returncode == Exit.USAGE
     assert json.loads(refused.stdout)["fact"] == "the restore has no target"
+
+
+def test_a_stack_has_its_verifications_among_its_records(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: Connection
+) -> None:
+    """Prevents: what the scheduled verification has found is known to nobody but the archive."""
+    stacks = tmp_path / "stacks"
+    stacks.mkdir()
+    project = source.database.project
+    (stacks / "Pulumi.t.yaml").write_text(SMALL.read_text().replace("demo-small", project))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(SMALL.parents[3]))
+    assert causeway("backup", "snapshot", "--stack", "t").returncode == 0
+    done = causeway("backup", "verify", "--stack", "t", "--json")
+    assert done.returncode == 0, done.stderr
+    backup = json.loads(done.stdout)["backup"]
+    with Connection.open(Database(project, "causeway")) as records:
+        (path,) = contents(records)
+    assert path.startswith(f"migration_checkpoints/t-verified-{backup}-")
 
 
 @pytest.mark.parametrize("tasks", [4, 200])
