@@ -8,7 +8,6 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from apscheduler.schedulers.background import BackgroundScheduler
 from google.cloud.firestore_v1.types import firestore as _firestore
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +20,6 @@ from causeway.backup.queries import scan, server_time, take_document
 from causeway.backup.records import Kind, Record
 from causeway.backup.retention import ABANDONED, Rule, to_keep
 from causeway.backup.rewrite import Move
-from causeway.backup.schedule import Job, scheduler
 from causeway.cli.backup_options import cloud_run_task
 from causeway.errors import ConfigError
 from tests.backup import shapes
@@ -209,44 +207,6 @@ def test_rules_are_by_priority_and_selections_do_not_replace_each_other() -> Non
     medium = [replace(each, id=f"m{each.id}", priority="medium") for each in high]
     kept = to_keep([*high, *medium], {"high": Rule(3, 0, 0, 0)}, Rule(1, 0, 0, 0), NOW)
     assert kept == {"b0009", "b0008", "b0007", "mb0009"}
-
-
-class Raised(Exception):
-    """A job's failure."""
-
-
-def test_failed_and_missed_runs_alert() -> None:
-    told: list[tuple[str, str]] = []
-
-    def fail() -> None:
-        raise Raised("the disk is full")
-
-    running = scheduler(
-        [Job("high", "hourly", fail), Job("medium", "daily", lambda: None)],
-        lambda job, what: told.append((job, what)),
-        lambda: BackgroundScheduler(
-            timezone=UTC, executors={"default": {"class": "apscheduler.executors.debug:DebugExecutor"}}
-        ),
-    )
-    running.start(paused=True)
-    try:
-        high, medium = running.get_job("high"), running.get_job("medium")
-        assert str(high.trigger) == "cron[minute='0']"
-        assert str(medium.trigger) == "cron[hour='3', minute='0']"
-        executor = running._lookup_executor("default")
-        executor.submit_job(high, [datetime.now(UTC)])
-        executor.submit_job(medium, [datetime.now(UTC) - timedelta(hours=2)])
-        executor.submit_job(medium, [datetime.now(UTC)])
-    finally:
-        running.shutdown()
-    assert [job for job, _ in told] == ["high", "medium"]
-    assert told[0][1] == "failed: the disk is full"
-    assert told[1][1].startswith("was missed at")
-
-
-def test_a_rhythm_nobody_would_run_is_refused() -> None:
-    with pytest.raises(ConfigError, match="'weekly'"):
-        scheduler([Job("low", "weekly", lambda: None)], lambda *_: None)
 
 
 def test_tasks_of_a_cloud_run_job_need_a_common_name() -> None:
