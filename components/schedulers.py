@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import pulumi
 from pulumi_gcp import cloudrunv2, cloudscheduler
 
 _PORT = 8080
+Variable = TypeVar("Variable")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,21 +154,13 @@ class Schedulers(pulumi.ComponentResource):
                     cloudrunv2.ServiceTemplateContainerArgs(
                         image=args.image,
                         commands=list(service.command),
-                        envs=[
-                            cloudrunv2.ServiceTemplateContainerEnvArgs(name=key, value=value)
-                            for key, value in {**args.environment, **listen}.items()
-                        ]
-                        + [
-                            cloudrunv2.ServiceTemplateContainerEnvArgs(
-                                name=key,
-                                value_source=cloudrunv2.ServiceTemplateContainerEnvValueSourceArgs(
-                                    secret_key_ref=cloudrunv2.ServiceTemplateContainerEnvValueSourceSecretKeyRefArgs(
-                                        secret=secret, version="latest"
-                                    )
-                                ),
-                            )
-                            for key, secret in _secrets(args, service.identity).items()
-                        ],
+                        envs=_variables(
+                            {**args.environment, **listen},
+                            _secrets(args, service.identity),
+                            cloudrunv2.ServiceTemplateContainerEnvArgs,
+                            cloudrunv2.ServiceTemplateContainerEnvValueSourceArgs,
+                            cloudrunv2.ServiceTemplateContainerEnvValueSourceSecretKeyRefArgs,
+                        ),
                         ports=cloudrunv2.ServiceTemplateContainerPortsArgs(container_port=_PORT),
                         resources=cloudrunv2.ServiceTemplateContainerResourcesArgs(
                             limits={"cpu": "1", "memory": service.memory}, cpu_idle=False
@@ -199,21 +193,13 @@ class Schedulers(pulumi.ComponentResource):
                         cloudrunv2.JobTemplateTemplateContainerArgs(
                             image=args.image,
                             commands=list(job.command),
-                            envs=[
-                                cloudrunv2.JobTemplateTemplateContainerEnvArgs(name=key, value=value)
-                                for key, value in args.environment.items()
-                            ]
-                            + [
-                                cloudrunv2.JobTemplateTemplateContainerEnvArgs(
-                                    name=key,
-                                    value_source=cloudrunv2.JobTemplateTemplateContainerEnvValueSourceArgs(
-                                        secret_key_ref=cloudrunv2.JobTemplateTemplateContainerEnvValueSourceSecretKeyRefArgs(
-                                            secret=secret, version="latest"
-                                        )
-                                    ),
-                                )
-                                for key, secret in _secrets(args, job.identity).items()
-                            ],
+                            envs=_variables(
+                                args.environment,
+                                _secrets(args, job.identity),
+                                cloudrunv2.JobTemplateTemplateContainerEnvArgs,
+                                cloudrunv2.JobTemplateTemplateContainerEnvValueSourceArgs,
+                                cloudrunv2.JobTemplateTemplateContainerEnvValueSourceSecretKeyRefArgs,
+                            ),
                             resources=cloudrunv2.JobTemplateTemplateContainerResourcesArgs(
                                 limits={"cpu": "1", "memory": job.memory}
                             ),
@@ -252,6 +238,23 @@ class Schedulers(pulumi.ComponentResource):
             retry_config=cloudscheduler.JobRetryConfigArgs(retry_count=job.retries),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[created]),
         )
+
+
+def _variables(
+    plain: Mapping[str, str],
+    secrets: Mapping[str, str],
+    variable: Callable[..., Variable],
+    source: Callable[..., Any],
+    reference: Callable[..., Any],
+) -> list[Variable]:
+    """The environment of a container. Services and jobs have types of their own for it, with the same fields."""
+    return [
+        *(variable(name=name, value=value) for name, value in plain.items()),
+        *(
+            variable(name=name, value_source=source(secret_key_ref=reference(secret=secret, version="latest")))
+            for name, secret in secrets.items()
+        ),
+    ]
 
 
 def _secrets(args: SchedulersArgs, identity: str) -> Mapping[str, str]:
