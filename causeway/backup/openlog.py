@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from causeway.backup.records import HEAD_BYTES, Kind, Record, encode, scan
-from causeway.backup.segments import Sealed, SegmentWriter
+from causeway.backup.records import HEAD_BYTES, Kind, Record, decode_file, encode, scan
+from causeway.backup.segments import FRAME_BYTES, Sealed, SegmentWriter
 from causeway.backup.storage import make_directory, sync_directory
 from causeway.errors import Conflict, IntegrityError, Unreachable
 
@@ -86,16 +87,16 @@ class OpenLog:
         Raises:
             IntegrityError: the log is not what was written; it stays, and nothing is listed.
         """
-        found = scan(self.path.read_bytes())
-        if found.damaged or found.torn:
+        writer, good = SegmentWriter(), 0
+        with self.path.open("rb") as file:
+            for record, good in decode_file(file):  # noqa: B007 - where it ends is checked below
+                writer.add(record.kind, record.payload)
+        if good < self.size:
             raise IntegrityError(
-                f"{self.path} is damaged at byte {found.good}",
+                f"{self.path} is damaged at byte {good}",
                 "sealing it would silently drop changes that were confirmed behind that",
                 "restore the file from another copy; or take a snapshot, move the file away, and begin with --anew",
             )
-        writer = SegmentWriter()
-        for record in found.records:
-            writer.add(record.kind, record.payload)
         return writer.seal()
 
     def remove(self) -> None:
@@ -108,9 +109,17 @@ class OpenLog:
         self._file.close()
 
 
-def encode_block(records: list[tuple[Kind, bytes]]) -> bytes:
-    """The bytes of several records, for one `append`."""
-    return b"".join(encode(kind, payload) for kind, payload in records)
+def encoded(records: Iterable[tuple[Kind, bytes]], size: int = FRAME_BYTES) -> Iterator[bytes]:
+    """The bytes of records in pieces of about `size`, each for one `append`: a base is larger than memory should be."""
+    piece: list[bytes] = []
+    held = 0
+    for kind, payload in records:
+        piece.append(encode(kind, payload))
+        held += len(piece[-1])
+        if held >= size:
+            yield b"".join(piece)
+            piece, held = [], 0
+    yield b"".join(piece)
 
 
 def _full(path: Path, error: OSError) -> Unreachable:

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import BinaryIO
 
 _HEAD = struct.Struct("<IIB")
 _COVERED = struct.Struct("<BI")
@@ -19,6 +20,9 @@ HEAD_BYTES = _HEAD.size
 DIGEST_BYTES = 32
 MAX_PAYLOAD = 16 << 20
 """No Firestore message is larger than 10 MiB; a greater length is damage, and reading it would only cost memory."""
+
+
+_PIECE = 1 << 20
 
 
 class Kind(IntEnum):
@@ -102,6 +106,16 @@ def decode(data: bytes, start: int = 0) -> Iterator[tuple[Record, int]]:
         kind = _BY_NUMBER[data[start + HEAD_BYTES - 1]]
         yield Record(kind, data[start + HEAD_BYTES : end]), end
         start = end
+
+
+def decode_file(file: BinaryIO) -> Iterator[tuple[Record, int]]:
+    """The same from a file, which is held in memory a piece at a time."""
+    rest, before = b"", 0
+    while piece := file.read(_PIECE):
+        rest, end = rest + piece, 0
+        for record, end in decode(rest):
+            yield record, before + end
+        rest, before = rest[end:], before + end
 
 
 def scan(data: bytes) -> Scan:

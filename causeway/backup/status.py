@@ -91,8 +91,7 @@ def _state(backup: Backup) -> str:
 
 def streaming(archive: Archive) -> StreamStatus | None:
     """How the stream that writes here is doing: its marks, counters, refusals; None if none ever did."""
-    spool = default_spool(archive)
-    return read_status(spool) if spool is not None else None
+    return read_status(default_spool(archive))
 
 
 def metrics(rows: Sequence[Line]) -> str:

@@ -83,13 +83,6 @@ class Stream:
         connect: Callable[[], Connection] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        place = spool or default_spool(archive)
-        if place is None:
-            raise ConfigError(
-                f"{archive.storage.url} cannot hold the open end of a stream",
-                "there is nowhere to make a change durable before it is a segment",
-                "give a local directory with --spool",
-            )
         if settings.source is Source.LISTEN and not settings.collections:
             raise ConfigError(
                 "listen needs the names of collections",
@@ -99,7 +92,7 @@ class Stream:
         self._archive = archive
         self._settings = settings
         self._selection = Selection(settings.collections)
-        self._spool = place
+        self._spool = spool or default_spool(archive)
         self._connect = connect or (lambda: Connection.open(archive.database))
         self._monotonic = monotonic
         self._stopping = threading.Event()
@@ -126,8 +119,7 @@ class Stream:
             try:
                 if anew:
                     log.finish()
-                    self._sentinel_path.unlink(missing_ok=True)
-                self._sessions(log)
+                self._sessions(log, replaced=anew)
                 self.status.state = "stopped"
             except Refused as error:
                 self.status.state = "refused"
@@ -137,10 +129,6 @@ class Stream:
             finally:
                 self.status.save(self._spool)
                 log.close()
-
-    @property
-    def _sentinel_path(self) -> Path:
-        return self._spool / "sentinel.json"
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -156,13 +144,14 @@ class Stream:
                 ) from error
             yield
 
-    def _sessions(self, log: StreamLog) -> None:
+    def _sessions(self, log: StreamLog, *, replaced: bool) -> None:
         """One connection after another; what ends one decides how the next begins."""
         keeper: Keeper | None = None
         while not self._stopping.is_set():
             try:
                 with self._connect() as connection:
-                    sentinel = self._sentinel(connection, log)
+                    sentinel = self._sentinel(connection, log, replaced=replaced)
+                    replaced = False
                     keeper = keeper or self._keeper(log, sentinel)
                     _Session(self, connection, keeper).run()
                 continue
@@ -193,26 +182,26 @@ class Stream:
     def _keeper(self, log: StreamLog, sentinel: Sentinel) -> Keeper:
         position = log.position
         self.status.began = log.backup.read_time if log.backup else None
-        self.status.durable = position.durable.read_time if position.durable else None
+        self.status.durable = log.kept
         self.status.verified = position.verified or self.status.verified
         self.status.digested = position.digested or self.status.digested
         self.status.documents = sum(self._selection.counts(position.known.tally).values())
         return Keeper(log, self._selection, sentinel, self.status, self._monotonic)
 
-    def _sentinel(self, connection: Connection, log: StreamLog) -> Sentinel:
-        """The archive's sentinel, read back; a new one for an archive that has no stream yet."""
-        sentinel = Sentinel.load(self._sentinel_path)
+    def _sentinel(self, connection: Connection, log: StreamLog, *, replaced: bool) -> Sentinel:
+        """The archive's sentinel, read back; a new one where there is none, or the database was `replaced`."""
+        sentinel = None if replaced else Sentinel.load(self._archive.storage)
         if sentinel is not None:
             confirm(connection, sentinel)
             return sentinel
         if log.position.durable is not None:
             raise IntegrityError(
-                f"{self._sentinel_path} is missing",
+                f"there is no sentinel in {self._archive.storage.url}",
                 "it cannot be told whether this is still the same database",
                 "put it back, or begin a new stream with `causeway backup stream --anew`",
             )
         sentinel = plant(connection)
-        sentinel.save(self._sentinel_path)
+        sentinel.save(self._archive.storage)
         return sentinel
 
 

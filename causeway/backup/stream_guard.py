@@ -9,11 +9,9 @@ precondition that it exists, so that it can never be what makes an empty databas
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -23,7 +21,7 @@ from google.cloud.firestore_v1.types import firestore as _firestore
 from causeway.backup import times
 from causeway.backup.connection import Connection
 from causeway.backup.documents import CONTROL
-from causeway.backup.storage import sync_directory
+from causeway.backup.storage import Storage
 from causeway.backup.stream_block import Block, Known
 from causeway.errors import IntegrityError, Unreachable
 
@@ -33,6 +31,8 @@ _GET: Any = _firestore.BatchGetDocumentsRequest.pb()
 _GOT: Any = _firestore.BatchGetDocumentsResponse.pb()
 _DOCUMENT: Any = _document.Document.pb()
 
+SENTINELS = "sentinels/"
+"""Where an archive keeps them, by the time at which each was written."""
 CALL_SECONDS = 10.0
 """After this long a small call counts as unanswered."""
 _GONE = frozenset({grpc.StatusCode.NOT_FOUND, grpc.StatusCode.FAILED_PRECONDITION})
@@ -67,30 +67,25 @@ class Sentinel:
         """The resource name of the heartbeat document that goes with it."""
         return f"{self.name}-heartbeat"
 
-    def save(self, path: Path) -> None:
-        """Keep it beside the open log."""
-        draft = path.with_suffix(".draft")
-        with draft.open("w") as file:
-            file.write(json.dumps(asdict(self)) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-        sync_directory(path.parent)
+    def save(self, storage: Storage) -> None:
+        """Keep it in the archive, where it outlives the machine that streams; the newest is the one in force."""
+        storage.create(f"{SENTINELS}{self.created:020}.json", json.dumps(asdict(self)).encode() + b"\n")
 
     @staticmethod
-    def load(path: Path) -> Sentinel | None:
-        """The one kept, if there is one.
+    def load(storage: Storage) -> Sentinel | None:
+        """The one in force, if there is one.
 
         Raises:
-            IntegrityError: the file is not one of ours.
+            IntegrityError: the object is not one of ours.
         """
-        try:
-            return Sentinel(**json.loads(path.read_text()))
-        except FileNotFoundError:
+        names = storage.names(SENTINELS)
+        if not names:
             return None
+        try:
+            return Sentinel(**json.loads(storage.read(names[-1])))
         except (ValueError, TypeError) as error:
             raise IntegrityError(
-                f"{path} does not describe a sentinel",
+                f"{names[-1]} in {storage.url} does not describe a sentinel",
                 "it cannot be told whether this is still the same database",
                 "begin a new stream with `causeway backup stream --anew`",
             ) from error

@@ -95,7 +95,7 @@ class Keeper:
                 return  # counts have just disagreed: what this session still delivers builds on doubtful ground
             self.log.commit(replace(block, changes=data))
             self.known.apply({name: version for name, version in block.changes.items() if name not in data})
-            self._account(block.read_time, len(data))
+            self._account(len(data))
             self._hear(block.changes.get(self.sentinel.heartbeat))
 
     def _second_look(self, changes: Mapping[str, Version | None], at: datetime, recount: Recount) -> None:
@@ -107,10 +107,10 @@ class Keeper:
         if wrong := recount(counts, at):
             raise Relisten(f"{removals} deletions came which a count at the same instant denies: {in_words(wrong)}")
 
-    def _account(self, read_time: datetime, changes: int) -> None:
+    def _account(self, changes: int) -> None:
         status = self.status
         status.began = self.log.backup.read_time if self.log.backup else None
-        status.durable = read_time
+        status.durable = self.log.kept
         status.documents = sum(self.selection.counts(self.known.tally).values())
         status.changes += changes
         status.blocks += 1
@@ -139,7 +139,7 @@ class Keeper:
         with self._lock:
             self._disagreed = False
             self.log.verify(standing.read_time)
-            self.status.verified = standing.read_time
+            self.status.verified, self.status.durable = standing.read_time, self.log.kept
 
     def digested(self, standing: Standing, wrong: int) -> None:
         """Take the result of a comparison by digest, `wrong` documents of which are not what the archive says.

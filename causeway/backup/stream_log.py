@@ -1,14 +1,16 @@
 """The archive side of a stream: blocks made durable, the watermark moved after them, and all of it found again.
 
 A stream is one backup of kind `stream`. Its first block is the base, the rest are deltas, each closed by a watermark.
-The open end is a log on a local disk (`OpenLog`); when it is long it becomes the next segment of the archive.
+The open end is a log on a local disk (`OpenLog`); when it is long it becomes the next segment of the archive. Where the
+archive is elsewhere, in a bucket, that disk may be gone with its machine: there each verification seals it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +22,10 @@ from causeway.backup import times
 from causeway.backup.archive import Archive
 from causeway.backup.backups import Backup, BackupKind
 from causeway.backup.documents import DOCUMENT, digest
-from causeway.backup.openlog import OpenLog, encode_block
+from causeway.backup.openlog import OpenLog, encoded
 from causeway.backup.records import Kind, Record
 from causeway.backup.segments import SEGMENT_BYTES
+from causeway.backup.storage import LocalStorage
 from causeway.backup.stream_block import Block, Known, Version
 from causeway.errors import CausewayError, Unreachable
 
@@ -125,6 +128,8 @@ class StreamLog:
         self._spool = spool
         self._collections = collections
         self._segment_bytes = segment_bytes
+        self._far = not isinstance(archive.storage, LocalStorage)
+        self._unsealed = False  # whether the open log holds changes
         self._log: OpenLog | None = None
         self._backup: Backup | None = None
         self.position = Position()
@@ -150,16 +155,26 @@ class StreamLog:
         """The stream's backup; None before the first block."""
         return self._backup
 
+    @property
+    def kept(self) -> datetime | None:
+        """The watermark up to which nothing is lost with this process; with this machine neither, if that is apart."""
+        if self._backup is None or self.position.durable is None:
+            return None
+        if self._far and self._unsealed:
+            marks = [segment.watermark for segment in self._backup.segments if segment.watermark is not None]
+            return marks[-1] if marks else None
+        return self.position.durable.read_time
+
     def _recover(self, backup: Backup) -> None:
-        for segment in backup.segments:
-            for record in self._archive.read(segment):
-                self.position.take(record)
+        for record in self._archive.read_all(backup.segments):
+            self.position.take(record)
         self._backup = backup
         if len(backup.segments) > 0:  # sealed and listed, but not yet removed when the writer died
             log_path(self._spool, backup.id, len(backup.segments) - 1).unlink(missing_ok=True)
         self._log = OpenLog.open(log_path(self._spool, backup.id, len(backup.segments)))
         for record in self._log.recovered:
             self.position.take(record)
+        self._unsealed = any(record.kind in (Kind.DOCUMENT, Kind.DELETE) for record in self._log.recovered)
         if self.position.durable is None:  # died before its base was durable: nothing is in it
             self.close()
             self._backup = None
@@ -172,17 +187,27 @@ class StreamLog:
         """
         if self._backup is None:
             self._begin(block.read_time)
+            self._unsealed = True  # the base, be it empty
         mark = Mark(block.read_time, block.token)
-        records = [change(name, version, block.read_time) for name, version in block.changes.items()]
-        self._write(encode_block([*records, _mark(Kind.WATERMARK, mark)]))
+        records = (change(name, version, block.read_time) for name, version in block.changes.items())
+        self._write(chain(records, [_mark(Kind.WATERMARK, mark)]))
         self.position.known.apply(block.changes)
         self.position.durable = mark
+        self._unsealed |= bool(block.changes)
         self._seal_if_long()
 
     def verify(self, read_time: datetime, *, by_digest: bool = False) -> None:
-        """Write down that the state at this watermark was compared with the database and agreed."""
+        """Write down that the state at this watermark was compared with the database and agreed.
+
+        Where the archive is on no disk of this machine, what is verified is sealed first: it outlives the machine.
+
+        Raises:
+            Unreachable: the disk or the archive does not take it; nothing counts as verified.
+        """
         record = _mark(Kind.VERIFIED, Mark(read_time, BY_DIGEST if by_digest else b""))
         self._append(record)
+        if self._far and self._unsealed:
+            self._seal()
         self.position.take(Record(*record))
 
     def withdraw(self, after: datetime | None) -> None:
@@ -200,15 +225,16 @@ class StreamLog:
 
     def _append(self, record: tuple[Kind, bytes]) -> None:
         if self._backup is not None:
-            self._write(encode_block([record]))
+            self._write([record])
 
-    def _write(self, block: bytes) -> None:
+    def _write(self, records: Iterable[tuple[Kind, bytes]]) -> None:
         """Append and sync. Where the disk does not take it, part of it may be there, and is cut off at once."""
         assert self._backup is not None
         if self._log is None:
             self._log = OpenLog.open(log_path(self._spool, self._backup.id, len(self._backup.segments)))
         try:
-            self._log.append(block)
+            for piece in encoded(records):
+                self._log.append(piece)
             self._log.sync()
         except Unreachable:
             self._find_again(self._backup.id)
@@ -248,7 +274,7 @@ class StreamLog:
         )
         self._backup = self._archive.backup(self._backup.id)
         self._log.remove()
-        self._log = None
+        self._log, self._unsealed = None, False
 
     def finish(self) -> None:
         """End this stream for good: its log becomes its last segment; the next block begins another stream."""
@@ -257,7 +283,7 @@ class StreamLog:
                 self._seal()
             self._archive.end_task(self._backup.id, 0)
             self._archive.complete(self._backup.id)
-        self._backup, self._log, self.position = None, None, Position()
+        self._backup, self._log, self._unsealed, self.position = None, None, False, Position()
 
     def close(self) -> None:
         """Let go of the log; the next writer goes on from its last watermark."""

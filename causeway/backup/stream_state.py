@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,14 +32,15 @@ class StreamState:
     documents: Iterator[Record]
 
 
-def default_spool(archive: Archive) -> Path | None:
-    """Where a local archive keeps its open logs; None for a bucket, which has no place for them."""
-    return archive.storage.root / "open" if isinstance(archive.storage, LocalStorage) else None
+def default_spool(archive: Archive) -> Path:
+    """Where the open log of an archive lies: beside a local archive; for a bucket, in the user's cache."""
+    if isinstance(archive.storage, LocalStorage):
+        return archive.storage.root / "open"
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "causeway" / "streams" / hashlib.sha256(archive.storage.url.encode()).hexdigest()[:16]
 
 
-def records_of(
-    archive: Archive, backup: Backup, spool: Path | None, *, damaged: list[str] | None = None
-) -> Iterator[Record]:
+def records_of(archive: Archive, backup: Backup, spool: Path, *, damaged: list[str] | None = None) -> Iterator[Record]:
     """The records of a stream in order, up to the end of its open log; a stream may go on writing meanwhile.
 
     Watermarks that were taken back are left out: a restore to their times is rounded down past them.
@@ -66,17 +69,20 @@ def _takes_back(note: _Note, index: int, record: Record) -> bool:
     return index < note[0] and read_mark(record).read_time > note[1]
 
 
-def _all_records(archive: Archive, backup: Backup, spool: Path | None, damaged: list[str] | None) -> Iterator[Record]:
+def _all_records(archive: Archive, backup: Backup, spool: Path, damaged: list[str] | None) -> Iterator[Record]:
     done = 0
     for _ in range(_TRIES):
         segments = archive.backup(backup.id).segments
-        for segment in segments[done:]:
-            yield from _up_to_damage(archive.read(segment), segment.path, damaged)
-            if damaged:
-                return
+        if damaged is None:
+            yield from archive.read_all(segments[done:])
+        else:
+            for segment in segments[done:]:
+                yield from _up_to_damage(archive.read(segment), segment.path, damaged)
+                if damaged:
+                    return
         done = len(segments)
-        path = log_path(spool, backup.id, done) if spool else None
-        tail = _read(path) if path else b""
+        path = log_path(spool, backup.id, done)
+        tail = _read(path)
         if tail is not None:
             yield from _up_to_damage(_whole(path, tail), str(path), damaged)
             return
@@ -100,7 +106,7 @@ def _up_to_damage(records: Iterator[Record], name: str, damaged: list[str] | Non
         damaged.append(name)
 
 
-def _whole(path: Path | None, tail: bytes) -> Iterator[Record]:
+def _whole(path: Path, tail: bytes) -> Iterator[Record]:
     found = scan(tail)
     yield from found.records
     if found.damaged:

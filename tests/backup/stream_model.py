@@ -6,11 +6,14 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 from google.cloud.firestore_v1.types import document as types
 
 from causeway.backup.documents import Database
 from causeway.backup.listen import Changed, Event, Gone, Phase, Target
+from causeway.backup.storage import LocalStorage
 from causeway.backup.stream_block import CONTROL, Version, group_of
 
 DATABASE = Database("demo-cvplus")
@@ -33,6 +36,16 @@ def body(name: str, value: int, updated: int) -> bytes:
 
 def name_of(number: int) -> str:
     return f"{DATABASE.root}/{GROUPS[number % len(GROUPS)]}/{number}"
+
+
+class Far:
+    """Storage that is on no disk of the machine which streams, as a bucket is."""
+
+    def __init__(self, folder: Path) -> None:
+        self._behind = LocalStorage(folder)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._behind, name)
 
 
 @dataclass

@@ -17,7 +17,7 @@ from causeway.backup import backups
 from causeway.backup.archive import Archive
 from causeway.backup.backups import Backup, BackupKind, SegmentRef
 from causeway.backup.documents import Database, digest
-from causeway.backup.openlog import OpenLog, encode_block
+from causeway.backup.openlog import OpenLog, encoded
 from causeway.backup.records import Kind, Record, encode, scan
 from causeway.backup.segments import SegmentWriter, salvage_segment
 from causeway.backup.storage import LocalStorage
@@ -57,7 +57,7 @@ def archive(tmp_path: Path) -> Archive:
 
 @given(st.lists(st.tuples(KINDS, st.binary(min_size=32, max_size=200)), max_size=20))
 def test_records_come_back_as_they_went_in(records: list[tuple[Kind, bytes]]) -> None:
-    found = scan(encode_block(records))
+    found = scan(b"".join(encoded(records)))
     assert found.records == tuple(Record(kind, data) for kind, data in records)
     assert (found.torn, found.damaged) == (0, False)
 
@@ -205,20 +205,20 @@ def block(number: int) -> list[tuple[Kind, bytes]]:
 def test_an_open_log_comes_back_to_its_last_watermark(tmp_path: Path) -> None:
     path = tmp_path / "open" / "0.log"
     log = OpenLog.open(path)
-    log.append(encode_block(block(1) + block(2)))
-    log.append(encode_block([(Kind.DOCUMENT, payload(3))]))
+    log.append(b"".join(encoded(block(1) + block(2))))
+    log.append(b"".join(encoded([(Kind.DOCUMENT, payload(3))])))
     log.sync()
     log.close()
     again = OpenLog.open(path)
     assert [(record.kind, record.payload) for record in again.recovered] == block(1) + block(2)
-    again.append(encode_block(block(4)))
+    again.append(b"".join(encoded(block(4))))
     again.close()
     assert len(OpenLog.open(path).recovered) == 6
 
 
 def test_a_log_torn_at_any_byte_recovers_to_a_watermark(tmp_path: Path) -> None:
-    whole = encode_block(block(1) + block(2))
-    first = len(encode_block(block(1)))
+    whole = b"".join(encoded(block(1) + block(2)))
+    first = len(b"".join(encoded(block(1))))
     for cut in range(0, len(whole) + 1, 3):
         path = tmp_path / f"{cut}.log"
         path.write_bytes(whole[:cut])
@@ -229,7 +229,7 @@ def test_a_log_torn_at_any_byte_recovers_to_a_watermark(tmp_path: Path) -> None:
 
 def test_a_log_with_a_flipped_bit_is_refused_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "0.log"
-    data = bytearray(encode_block(block(1) + block(2)))
+    data = bytearray(b"".join(encoded(block(1) + block(2))))
     data[40] ^= 1
     path.write_bytes(data)
     with pytest.raises(IntegrityError, match="damaged at byte 0"):
@@ -247,7 +247,7 @@ def test_two_streams_cannot_write_one_log(tmp_path: Path) -> None:
 def test_a_sealed_log_holds_the_same_records(tmp_path: Path, archive: Archive) -> None:
     begun(archive)
     log = OpenLog.open(tmp_path / "0.log")
-    log.append(encode_block(block(1) + block(2)))
+    log.append(b"".join(encoded(block(1) + block(2))))
     segment = archive.add_segment("b1", log.seal(), number=0, watermark=NOW)
     log.remove()
     assert [(record.kind, record.payload) for record in archive.read(segment)] == block(1) + block(2)

@@ -17,7 +17,7 @@ from causeway.backup.catalogue import Catalogue
 from causeway.backup.contents import load
 from causeway.backup.documents import Database, digest
 from causeway.backup.history import Loss, chain, find, hold_still, replay
-from causeway.backup.openlog import OpenLog, encode_block
+from causeway.backup.openlog import OpenLog, encoded
 from causeway.backup.records import Kind
 from causeway.backup.retention import prune
 from causeway.backup.storage import LocalStorage
@@ -54,11 +54,11 @@ def streamed(tmp_path: Path) -> Archive:
     archive = Archive.create(LocalStorage(tmp_path), DATABASE, now=lambda: NOON)
     archive.begin(Backup("s", BackupKind.STREAM, at(0), at(0), collections=("many",)))
     first = OpenLog.open(log_path(tmp_path / "open", "s", 0))
-    first.append(encode_block([document(0), document(1), watermark(0), document(2), watermark(10)]))
+    first.append(b"".join(encoded([document(0), document(1), watermark(0), document(2), watermark(10)])))
     archive.add_segment("s", first.seal(), number=0, watermark=at(10))
     first.remove()
     second = OpenLog.open(log_path(tmp_path / "open", "s", 1))
-    second.append(encode_block([gone(0), watermark(20), document(3)]))
+    second.append(b"".join(encoded([gone(0), watermark(20), document(3)])))
     second.close()
     return archive
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import random
+import shutil
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from causeway.backup.archive import Archive
 from causeway.backup.connection import Connection
 from causeway.backup.documents import Database
-from causeway.backup.storage import LocalStorage
+from causeway.backup.storage import LocalStorage, Storage
 from causeway.backup.stream import Settings, Source, Stream
 from causeway.backup.stream_block import CONTROL
 from causeway.backup.stream_guard import Refused
@@ -24,6 +26,7 @@ from standin.processes import Processes, free_port, listening
 from standin.tools import emulator_command
 from tests.backup.protocol_server import control
 from tests.backup.stream_load import COLLECTIONS, WriteLog, commit, database, restored, running, seed, until, writing
+from tests.backup.stream_model import Far
 
 pytestmark = pytest.mark.e2e
 
@@ -194,13 +197,31 @@ def test_a_database_imported_over_is_refused(place: Places, source: Source) -> N
     stream = here.stream()
     with running(stream) as raised:
         until(lambda: stream.status.verified)
-        sentinel = here.folder / "open" / "sentinel.json"
+        (sentinel,) = (here.folder / "sentinels").iterdir()
         nonce = sentinel.read_text().split('"nonce": "')[1].split('"')[0]
         with here.connect() as connection:
             commit(connection, [(f"{CONTROL}/{nonce}", 1), ("user_cvs/000000", None)])
         until(lambda: raised)
     assert isinstance(raised[0], Refused) and "written again" in str(raised[0])
     assert here.holds_what_was_written()
+
+
+@BOTH
+def test_a_stream_into_a_bucket_outlives_its_machine(place: Places, source: Source, tmp_path: Path) -> None:
+    """Prevents: a container is replaced, and the stream has lost what it called verified, or asks for --anew."""
+    here = place(source).seeded()
+    bucket = cast(Storage, Far(here.folder))
+    for machine in ("first", "second"):
+        archive = Archive.create(bucket, here.database)
+        stream = Stream(archive, here.settings, spool=tmp_path / machine, connect=here.connect)
+        with running(stream) as raised:
+            until(lambda stream=stream: stream.status.verified)
+            at = here.write((f"{COLLECTIONS[0]}/000001", 77), (f"{COLLECTIONS[1]}/{machine}", 1))
+            until(lambda stream=stream, at=at: stream.status.verified >= at)
+        assert not raised
+        shutil.rmtree(tmp_path / machine)
+        assert watermarks(here.archive)[-1] >= at and here.holds_what_was_written()
+    assert len(here.archive.backups()) == 1, "the second machine went on with the first one's stream"
 
 
 @BOTH

@@ -6,6 +6,7 @@ import random
 import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 from hypothesis import given, settings
@@ -13,13 +14,13 @@ from hypothesis import strategies as st
 
 from causeway.backup.archive import Archive
 from causeway.backup.documents import DOCUMENT
-from causeway.backup.openlog import OpenLog, encode_block
-from causeway.backup.storage import LocalStorage
+from causeway.backup.openlog import OpenLog, encoded
+from causeway.backup.storage import LocalStorage, Storage
 from causeway.backup.stream_block import Block, Version
 from causeway.backup.stream_log import StreamLog, change, log_path
 from causeway.backup.stream_state import state_at, watermarks
 from causeway.errors import ConfigError, Conflict, IntegrityError, Unreachable
-from tests.backup.stream_model import BEGAN, DATABASE, Model, instant, name_of
+from tests.backup.stream_model import BEGAN, DATABASE, Far, Model, instant, name_of
 
 NOW = datetime(2025, 8, 25, 12, tzinfo=UTC)
 
@@ -86,8 +87,52 @@ def test_a_crash_at_any_byte_leaves_a_state_the_database_was_in(seed: int, round
         log.close()
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 25))
+def test_a_machine_that_is_lost_with_its_disk_takes_nothing_along_that_counted_as_kept(seed: int, rounds: int) -> None:
+    """Prevents: a stream into a bucket calls changes verified that lie on its container's disk alone."""
+    rng = random.Random(seed)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        archive = Archive.create(cast(Storage, Far(folder / "bucket")), DATABASE, now=lambda: NOW)
+        model, done, machine = Model(), 0, 0
+        log = StreamLog.open(archive, folder / "0")
+        for _ in range(rounds):
+            for _ in range(rng.randrange(4)):
+                name = name_of(rng.randrange(20))
+                (model.put(name, rng.randrange(100)) if rng.random() < 0.7 else model.delete(name))
+            log.commit(block(model, done))
+            done = model.clock
+            if rng.random() < 0.5:
+                log.verify(instant(done))
+                assert log.kept == instant(done), "what is verified is kept"
+            if rng.random() < 0.3:
+                kept = log.kept
+                log.close()
+                machine += 1
+                log = StreamLog.open(archive, folder / str(machine))
+                found = log.position.durable
+                if kept is None:
+                    assert found is None
+                    done, model.clock = 0, model.clock + 1
+                    continue
+                assert found is not None and found.token == str(_micros(found.read_time)).encode()
+                assert model.data_at(found.read_time) == model.data_at(kept) == kept_in(archive, kept, folder / "none")
+                done = _micros(found.read_time)
+        log.close()
+
+
+def kept_in(archive: Archive, asked: datetime, spool: Path) -> dict[str, bytes]:
+    documents = (record.message for record in state_at(archive, asked, spool).documents)
+    return {DOCUMENT.FromString(message).name: message for message in documents}
+
+
+def _micros(at: datetime) -> int:
+    return round((at - instant(0)).total_seconds() * 1_000_000)
+
+
 def _torn(lost: Block, rng: random.Random) -> bytes:
-    data = encode_block([change(name, version, lost.read_time) for name, version in lost.changes.items()])
+    data = b"".join(encoded([change(name, version, lost.read_time) for name, version in lost.changes.items()]))
     return data[: rng.randrange(len(data) + 1)]
 
 
