@@ -140,19 +140,19 @@ def send_back(stack: Stack, journal: Journal, request: Request, *, ending: Recor
         **({"maintenance": f"level 4: data is being restored ({request.why})"} if request.level == 4 else {}),
     )
     moved = clock.monotonic() - began
-    stack.say(
-        "traffic", f"level {request.level}: traffic is on legacy for {', '.join(falling) or 'no service'}", there, moved
-    )
     slow = [name for name in falling if stack.config.matrix.services[name].traffic is not Traffic.FLAG]
-    if slow:
-        stack.say("slow", f"{', '.join(slow)} move with the stack update, not by flag; that takes longer", there)
+    fast = ", ".join(name for name in falling if name not in slow) or "no service"
+    stack.say("traffic", f"level {request.level}: traffic is on legacy for {fast}", there, moved)
+    later = f"{', '.join(slow)} moves with the stack update, not by flag: that takes longer" if slow else ""
+    if later:
+        stack.say("slow", later, there)
     record = journal.advance(record, State.INTENT, "traffic moved", traffic_moved_s=round(moved, 3))
     stack.notifier.send(
         Alert(
             Severity.CRITICAL,
             f"rollback-{record.seq}",
             f"level {request.level} rollback from {here} to {there}: {request.why}",
-            f"Traffic of {', '.join(falling) or 'no service'} moved to legacy in {moved:.1f} s.",
+            f"Traffic of {fast} moved to legacy in {moved:.1f} s." + (f" {later}." if later else ""),
             f"The stack follows by itself or by `causeway reconcile --stack {stack.name}`; then mend the package and "
             f"`causeway release` it."
             if request.level == 1

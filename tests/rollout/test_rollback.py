@@ -11,6 +11,7 @@ from causeway import flags
 from causeway.config import from_file
 from causeway.errors import Exit, Held, MoveRefused, Unreachable
 from causeway.model.guardrails import Pace
+from causeway.model.matrix import Traffic
 from causeway.model.moves import Place
 from causeway.rollout import control as controls
 from causeway.rollout import journal as journals
@@ -102,6 +103,21 @@ def test_legacy_sides_that_hang_keep_no_other_waiting(here: World) -> None:
     here.application.legacy_health = hangs  # type: ignore[method-assign]
     rollback.send_back(here.stack, journal(here), Request(3, "errors"))
     assert here.served("Saga") == 0
+
+
+def test_traffic_that_no_flag_splits_is_not_said_to_have_moved(here: World) -> None:
+    """Prevents: users behind a URL map are still on the package, and alert and screen say they are on legacy."""
+    walked(here, "low/Reader/50")
+    matrix = here.stack.config.matrix
+    by_map = replace(matrix.services["Reader"], traffic=Traffic.URL_MAP)
+    config = replace(here.stack.config, matrix=replace(matrix, services={**matrix.services, "Reader": by_map}))
+    rollback.send_back(replace(here.stack, config=config), journal(here), Request(1, "errors", ("Reader",)))
+    said = [event.text for event in here.told if event.kind in ("traffic", "slow")]
+    assert said == [
+        "level 1: traffic is on legacy for no service",
+        "Reader moves with the stack update, not by flag: that takes longer",
+    ]
+    assert "Reader moves with the stack update" in here.alerts.sent[-1].done
 
 
 def test_legacy_is_asked_once(here: World) -> None:
