@@ -66,8 +66,10 @@ def simulate(
 
 
 def _gates(service: str | None, stack: str | None, config_file: Path | None) -> tuple[Guardrail, Soak, Budget | None]:
-    """The error rate guardrail, the soak and the false-alarm budget of the stack; the defaults without one."""
-    from causeway.config import PLAN
+    """The error rate guardrail, the soak and the false-alarm budget of the stack; the defaults without one.
+
+    A file with guardrails alone has no services, and so no budget.
+    """
     from causeway.model.budget import Budget
     from causeway.model.guardrails import Guardrails
     from causeway.model.observation import Soak
@@ -75,11 +77,11 @@ def _gates(service: str | None, stack: str | None, config_file: Path | None) -> 
     if stack is None and config_file is None:
         guardrails, rules, budget = Guardrails(), Soak(interval=30, checks=10, requests=500), None
     else:
-        config = config_of(stack, config_file, needs=("causeway:guardrails", *PLAN))
-        guardrails, rules = config.guardrails, config.soak
-        budget = Budget.of(config.plan, guardrails, rules, config.soak_timeout)
-        if service is not None and service not in config.matrix.services:
-            known = ", ".join(config.matrix.services)
+        config = config_of(stack, config_file, needs=("causeway:guardrails",))
+        guardrails, rules, services = config.guardrails, config.soak, config.matrix.services
+        budget = Budget.of(config.plan, guardrails, rules, config.soak_timeout) if services else None
+        if service is not None and services and service not in services:
+            known = ", ".join(services)
             raise ConfigError(
                 f"there is no service {service} in {config.stack}",
                 "there is nothing to simulate",

@@ -37,7 +37,7 @@ def matrix(
     today: datetime.date,
 ) -> Matrix:
     """What migrates, in which phases, and what is known of each mixture. Raises ConfigError on a name that is none."""
-    raw = key("matrix")
+    raw = key("matrix", {"services": {}})
     traffic = key("traffic", {})
     services = {name: _service(name, row, key, traffic) for name, row in raw["services"].items()}
     dependencies = tuple(raw.get("dependencies", ()))
@@ -110,7 +110,7 @@ def _service(name: str, row: Values, key: Keys, traffic: Values) -> Service:
 
 def _phases(key: Keys, services: Mapping[str, Service]) -> tuple[Phase, ...]:
     phases = tuple(
-        Phase(row["name"], tuple(row["services"]), row.get("risk"), row.get("week")) for row in key("phases")
+        Phase(row["name"], tuple(row["services"]), row.get("risk"), row.get("week")) for row in key("phases", [])
     )
     reserved = {phase.name for phase in phases} & {INFRASTRUCTURE, DEPRECATION}
     twice = [name for name, count in Counter(phase.name for phase in phases).items() if count > 1]

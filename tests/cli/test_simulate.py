@@ -74,6 +74,14 @@ def test_a_file_with_matrix_and_guardrails_is_enough_and_its_budget_is_that_of_t
     assert "0.48 over the whole plan" in " ".join(checked.stdout.split())
 
 
+def test_a_file_with_guardrails_alone_is_enough_for_its_thresholds(tmp_path: Path) -> None:
+    """Prevents: whoever tries thresholds out has to write a matrix first."""
+    file = tmp_path / "Pulumi.try.yaml"
+    file.write_text("config:\n  causeway:guardrails:\n    error_rate: {warn: 0.2, roll_back: 0.3}\n")
+    found = facts("--error-rate", "0.15", "--windows", "40", "--service", "Any", "--config", str(file))
+    assert (found["rolled_back"], found["advanced"]) == (0.0, 1.0)
+
+
 def test_the_picture() -> None:
     arguments = ["--error-rate", "0.01", "--then", "0.2", "--change-at", "16", "--windows", "24", "--runs", "20"]
     result = CliRunner().invoke(simulate, [*arguments, "--service", "CVAnalyzer"], catch_exceptions=False)
