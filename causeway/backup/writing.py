@@ -24,7 +24,7 @@ _MUST_NOT_EXIST = bytes(_WRITE(current_document={"exists": False}).SerializeToSt
 _MAX_WRITES = 500
 _MAX_BYTES = 3_900_000
 """Below the emulator's 4 MiB for a message, and far below the service's 10."""
-_UNDER_WAY = 4
+UNDER_WAY = 4
 _ATTEMPTS = 8
 _OK = 0
 _TRANSIENT = {
@@ -129,7 +129,7 @@ class Writer:
             for batch in _batches(writes):
                 self._wait(len(batch))
                 under_way.append(_Batch(batch, self._send(batch)))
-                if len(under_way) >= _UNDER_WAY:
+                if len(under_way) >= UNDER_WAY:
                     self._finish(under_way.popleft())
             while under_way:
                 self._finish(under_way.popleft())
