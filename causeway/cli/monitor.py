@@ -36,7 +36,7 @@ def monitor(stack: str | None, once: bool, listen: str, commit: bool, as_json: b
     Ends at Ctrl-C or SIGTERM with exit code 0. `--once` is for a scheduler: it ends by itself, within a minute.
     """
     from causeway.report.health import markdown
-    from causeway.rollout.monitor import open_monitor, watch
+    from causeway.rollout.monitor_process import open_monitor, watch
 
     if as_json and not once:
         raise click.UsageError("--json goes with --once; a running monitor answers on /healthz.")

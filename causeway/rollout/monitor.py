@@ -7,18 +7,15 @@ it back. Whatever a round meets, the next one comes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, Protocol
 
 from causeway.errors import CausewayError, Conflict, Held
-from causeway.health.baseline_store import load_baselines
 from causeway.health.baselines import Baseline
 from causeway.health.checker import Look
 from causeway.health.exposition import Exposition
-from causeway.health.reports import HealthReport
 from causeway.model.guardrails import Pace
 from causeway.model.moves import Place
 from causeway.model.verdict import Verdict
@@ -29,17 +26,13 @@ from causeway.rollout import monitor_conditions as wrong
 from causeway.rollout.heartbeat import Heartbeat
 from causeway.rollout.journal import Journal, State
 from causeway.rollout.monitor_alarms import Alarms, Condition
-from causeway.rollout.monitor_config import ConfigWatch
 from causeway.rollout.monitor_duty import Duty, Scene, can_go_back
-from causeway.rollout.monitor_pulse import Pulse
 from causeway.rollout.monitor_reports import Reports
-from causeway.rollout.monitor_server import address, serving
 from causeway.rollout.monitor_watch import Watch, harmed
-from causeway.rollout.opening import lease, open_checker
+from causeway.rollout.opening import lease
 from causeway.rollout.runner import RolledBack, Runner
 from causeway.rollout.soaking import Observer
 from causeway.rollout.stack import Stack, whoami
-from causeway.rollout.store import FirestoreStore
 
 #: While metrics are missing, looks become rarer, up to one in so many seconds.
 _RAREST = 30.0
@@ -373,34 +366,3 @@ def blind(look: Look) -> bool:
     """Whether nothing at all could be counted. The first look has nothing to compare with and does not tell."""
     windows = [*look.windows.values(), *look.legacy.values()]
     return look.since is not None and bool(windows) and all(isinstance(each.errors, Missing) for each in windows)
-
-
-@contextmanager
-def open_monitor(stack: Stack, render: Callable[[HealthReport], str], folder: Path) -> Iterator[Monitor]:
-    """A monitor of a stack. Raises ConfigError where nothing is measured, Unreachable without Firestore."""
-    rail = stack.config.guardrails.response_time
-    store = stack.store
-    with open_checker(stack) as checker:
-        yield Monitor(
-            stack,
-            checker,
-            Reports(stack, render, folder),
-            Exposition(rail.quantile if rail and rail.quantile else 0.95),
-            baselines=lambda: load_baselines(store.client, stack.name) if isinstance(store, FirestoreStore) else {},
-            renewed=checker.compare_with,
-        )
-
-
-def watch(open_stack: Callable[[], Stack], render: Callable[[HealthReport], str], folder: Path, listen: str) -> None:
-    """Watches until it is interrupted; begins anew where config says something else than before."""
-    address(listen)  # a mistake there is found before anything is opened
-    while True:
-        stack = open_stack()
-        with (
-            open_monitor(stack, render, folder) as monitor,
-            serving(listen, monitor.exposition.page, monitor.health) as served_at,
-            Pulse(stack, monitor.alive),
-        ):
-            stack.say("watching", f"{stack.name}: http://{served_at}/metrics and /healthz")
-            monitor.run(ConfigWatch(stack).changed)
-            stack.say("watching", "config has changed; beginning anew with it")

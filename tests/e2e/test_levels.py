@@ -30,7 +30,7 @@ def test_a_drill_of_a_breaker_and_of_a_disaster_loses_nothing(tmp_path: Path) ->
     found = json.loads(done.stdout)["levels"]
     assert [each["level"] for each in found] == list(BUDGET_S)
     for each in found:
-        assert 0 < each["traffic_moved_s"] <= BUDGET_S[each["level"]], each
+        assert 0 <= each["traffic_moved_s"] <= BUDGET_S[each["level"]], each
         assert each["traffic_moved_s"] < each["settled_s"], each
         assert each["requests_lost"] == 0, each
     assert not list(tmp_path.iterdir()), "a drill leaves nothing behind"
