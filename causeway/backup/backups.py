@@ -30,8 +30,8 @@ class BackupKind(StrEnum):
 class SegmentRef:
     """Where a sealed segment lies and what it holds.
 
-    `last` is the cursor at which a resumed task goes on; `watermark` the last instant whose state is exact in a stream;
-    `counts` are its documents per collection id.
+    `last` is the cursor at which a resumed task goes on; `watermark` the last instant whose state is exact in a stream,
+    of those that were not taken back by the end of this segment; `counts` are its documents per collection id.
     """
 
     backup: str
@@ -96,7 +96,7 @@ class Backup:
     def exact_until(self) -> datetime | None:
         """The latest instant it can restore exactly, or None: a snapshot's read time, a stream's last watermark."""
         if self.kind is BackupKind.STREAM:
-            return max((mark.watermark for mark in self.segments if mark.watermark is not None), default=None)
+            return self.segments[-1].watermark if self.segments else None
         return self.read_time if self.completed else None
 
     def task_segments(self, task: int) -> tuple[SegmentRef, ...]:

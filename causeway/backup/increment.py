@@ -23,7 +23,8 @@ from causeway.errors import IntegrityError
 
 Change = tuple[Kind, bytes, str]
 """Kind of record, its payload, the document's path."""
-_FETCH = 300
+_FETCH = 100
+"""Documents asked for at once: should the service give them in the worst order, their sizes are held in memory."""
 _DELETE: Any = _write.DocumentDelete.pb()
 
 
@@ -62,16 +63,19 @@ def _hold_against_count(named: int, counted: int) -> None:
 
 
 def _fetched(connection: Connection, paths: Sequence[str], read_time: datetime) -> Iterator[Change]:
+    """What these documents are, in their order; one is held only until those before it have come."""
     found: dict[str, bytes] = {}
+    done = 0
     for document in queries.get(connection, paths, read_time):
         message = DOCUMENT.FromString(document)
         path = relative_path(message.name)
         found[path] = digest_of(message) + document
-    if len(found) != len(paths):
+        while done < len(paths) and paths[done] in found:
+            yield Kind.DOCUMENT, found.pop(paths[done]), paths[done]
+            done += 1
+    if done != len(paths):
         raise IntegrityError(
-            f"{len(paths) - len(found)} documents listed at {times.text(read_time)} cannot be read at that time",
+            f"{len(paths) - done - len(found)} documents listed at {times.text(read_time)} cannot be read at that time",
             "the database was replaced under the snapshot, or its history is gone",
             "take a full snapshot: `causeway backup snapshot` without --incremental",
         )
-    for path in paths:
-        yield Kind.DOCUMENT, found[path], path

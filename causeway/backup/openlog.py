@@ -24,6 +24,7 @@ class OpenLog:
         self.recovered = records
         """What the log held when it was opened, up to its last whole watermark or note."""
         self._file = file
+        self._written = self.size
 
     @staticmethod
     def open(path: Path) -> OpenLog:
@@ -71,6 +72,7 @@ class OpenLog:
         try:
             while view:
                 view = view[os.write(self._file.fileno(), view) :]
+            self._written += len(block)
         except OSError as error:
             raise _full(self.path, error) from error
 
@@ -87,13 +89,13 @@ class OpenLog:
         Raises:
             IntegrityError: the log is not what was written; it stays, and nothing is listed.
         """
-        writer, good = SegmentWriter(), 0
+        writer, end = SegmentWriter(), 0
         with self.path.open("rb") as file:
-            for record, good in decode_file(file):  # noqa: B007 - where it ends is checked below
+            for record, end in decode_file(file):  # noqa: B007 - the last offset is held against what was written
                 writer.add(record.kind, record.payload)
-        if good < self.size:
+        if end != self._written or self.size != self._written:
             raise IntegrityError(
-                f"{self.path} is damaged at byte {good}",
+                f"{self.path} is damaged at byte {end}: {self._written} bytes were written",
                 "sealing it would silently drop changes that were confirmed behind that",
                 "restore the file from another copy; or take a snapshot, move the file away, and begin with --anew",
             )

@@ -102,7 +102,8 @@ class SegmentWriter:
 
     def _end_frame(self) -> None:
         if self._frame:
-            self._frames.append(self._compressor.compress(b"".join(self._frame)))
+            frame = self._compressor.compress(b"".join(self._frame))
+            self._frames.append(bytes(memoryview(frame)))  # a copy: what zstandard gives keeps the uncompressed size
             self._frame, self._frame_bytes = [], 0
 
 

@@ -64,7 +64,15 @@ def lines(archive: Archive) -> list[Line]:
     rows = [line(backup) for backup in archive.backups() if not backup.pruned]
     stream = latest_stream(archive)
     marks = watermarks(archive) if stream is not None else []
-    return [replace(row, instant=max(marks)) if marks and stream and row.id == stream.id else row for row in rows]
+    live = streaming(archive)
+    return [_open_end(row, max(marks), live) if marks and stream and row.id == stream.id else row for row in rows]
+
+
+def _open_end(row: Line, instant: datetime, live: StreamStatus | None) -> Line:
+    """A stream's line up to its open end: the manifest knows what was sealed, the stream itself what there is now."""
+    return replace(
+        row, instant=instant, documents=live.documents if live and row.state == "streaming" else row.documents
+    )
 
 
 def line(backup: Backup) -> Line:

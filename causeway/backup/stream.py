@@ -27,7 +27,7 @@ from causeway.backup.stream_guard import Refused, Sentinel, beat, confirm, plant
 from causeway.backup.stream_keeper import Keeper
 from causeway.backup.stream_log import StreamLog
 from causeway.backup.stream_state import default_spool, state_at
-from causeway.backup.stream_status import StreamStatus
+from causeway.backup.stream_status import LOCK, StreamStatus
 from causeway.backup.stream_verify import Miscounts, compare, groups_in, miscounts, read
 from causeway.errors import ConfigError, Conflict, IntegrityError, Unreachable
 
@@ -133,7 +133,7 @@ class Stream:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         self._spool.mkdir(parents=True, exist_ok=True)
-        with (self._spool / "lock").open("w") as file:
+        with (self._spool / LOCK).open("w") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:

@@ -52,6 +52,8 @@ class Position:
 
     known: Known = field(default_factory=Known)
     durable: Mark | None = None
+    exact: datetime | None = None
+    """The last watermark that no later note takes back."""
     verified: datetime | None = None
     digested: datetime | None = None
 
@@ -62,7 +64,7 @@ class Position:
         elif record.kind is Kind.DELETE:
             self.known.drop(deleted_name(record))
         elif record.kind is Kind.WATERMARK:
-            self.durable = read_mark(record)
+            self.mark(read_mark(record))
         elif record.kind is Kind.VERIFIED:
             mark = read_mark(record)
             self.verified = max(self.verified or mark.read_time, mark.read_time)
@@ -70,6 +72,11 @@ class Position:
                 self.digested = mark.read_time
         elif record.kind is Kind.NOTE and (after := withdrawn_after(record)) is not None:
             self.verified = after if self.verified and after > _EARLIEST else None
+            self.exact = min(self.exact, after) if self.exact and after > _EARLIEST else None
+
+    def mark(self, mark: Mark) -> None:
+        """Move on to a watermark."""
+        self.durable, self.exact = mark, mark.read_time
 
 
 def name_and_time(document: bytes) -> tuple[str, int]:
@@ -192,7 +199,7 @@ class StreamLog:
         records = (change(name, version, block.read_time) for name, version in block.changes.items())
         self._write(chain(records, [_mark(Kind.WATERMARK, mark)]))
         self.position.known.apply(block.changes)
-        self.position.durable = mark
+        self.position.mark(mark)
         self._unsealed |= bool(block.changes)
         self._seal_if_long()
 
@@ -216,12 +223,16 @@ class StreamLog:
         The changes stay, since the next difference builds on them; the times can no longer be restored to.
         """
         self.note({_WITHDRAWN: times.text(after) if after else ""})
+        if self._log is not None:
+            self._seal()  # so that the manifest does not go on naming an instant that was taken back
 
     def note(self, facts: Mapping[str, str]) -> None:
         """Write down an alarm or a refusal at this place in the stream; before the base there is no place for it."""
         payload = Struct()
         payload.update(dict(facts))
-        self._append((Kind.NOTE, payload.SerializeToString()))
+        record = Record(Kind.NOTE, payload.SerializeToString())
+        self._append((record.kind, record.payload))
+        self.position.take(record)
 
     def _append(self, record: tuple[Kind, bytes]) -> None:
         if self._backup is not None:
@@ -265,12 +276,12 @@ class StreamLog:
     def _seal(self) -> None:
         """The log becomes a segment; the next write begins another log."""
         assert self._log is not None and self._backup is not None
-        mark = self.position.durable
+        exact = self.position.exact
         self._archive.add_segment(
             self._backup.id,
             self._log.seal(),
             number=len(self._backup.segments),
-            watermark=mark.read_time if mark else None,
+            watermark=exact if exact and exact >= self._backup.read_time else None,
         )
         self._backup = self._archive.backup(self._backup.id)
         self._log.remove()

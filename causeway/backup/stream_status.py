@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -13,6 +14,8 @@ from typing import Any
 from causeway.backup import times
 
 FILE = "status.json"
+LOCK = "lock"
+"""Held by the one process that streams into an archive."""
 PREFIX = "causeway_backup_stream"
 ALARM_SECONDS = 5.0
 """A verified watermark older than this is an alarm."""
@@ -20,7 +23,7 @@ ALARM_SECONDS = 5.0
 
 @dataclass(slots=True)
 class StreamStatus:
-    """The counters and marks of one stream. `state` is starting, running, unreachable, refused or stopped."""
+    """The counters and marks of one stream. `state` is starting, running, unreachable, refused, stopped or died."""
 
     source: str
     state: str = "starting"
@@ -45,6 +48,8 @@ class StreamStatus:
     def alarm(self, now: datetime) -> str:
         """What a person should know, in words; empty if all is well."""
         rpo = self.rpo_seconds(now)
+        if self.state == "died":
+            return "the stream has died and keeps nothing: start it again, it resumes"
         if self.refusals and self.state == "refused":
             return self.refusals[-1]
         if rpo is None:
@@ -78,16 +83,32 @@ def _clock(instant: datetime | None) -> str:
     return f"{instant:%H:%M:%S}.{instant.microsecond // 1000:03}" if instant else "nothing yet"
 
 
+_ENDED = ("refused", "stopped")
 _TIMES = ("began", "durable", "verified", "digested")
 
 
 def read_status(spool: Path) -> StreamStatus | None:
-    """The status a stream has left in its spool directory; None if no stream ever ran there."""
+    """The status a stream has left in its spool directory; None if no stream ever ran there.
+
+    One that did not live to say that it ended has died: nobody holds its lock.
+    """
     try:
         plain = json.loads((spool / FILE).read_text())
     except FileNotFoundError:
         return None
-    return StreamStatus(**plain | {key: times.parse(plain[key]) for key in _TIMES if plain[key]})
+    status = StreamStatus(**plain | {key: times.parse(plain[key]) for key in _TIMES if plain[key]})
+    if status.state not in _ENDED and not _held(spool / LOCK):
+        status.state = "died"
+    return status
+
+
+def _held(lock: Path) -> bool:
+    with suppress(FileNotFoundError), lock.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 class Collector:

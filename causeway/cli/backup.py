@@ -215,13 +215,14 @@ def status(directory: str | None, stack: str | None, metrics: bool, as_json: boo
     """List what an archive holds, and whether it was ever verified."""
     from causeway.backup.status import lines, streaming
     from causeway.backup.status import metrics as as_metrics
+    from causeway.backup.stream_status import metrics_text
 
     archive = open_archive(archive_url(stack, directory, None))
     rows = lines(archive)
     now = datetime.now(UTC)
     live = streaming(archive)
     if metrics:
-        click.echo(as_metrics(rows), nl=False)
+        click.echo(as_metrics(rows) + (metrics_text(live, now) if live else ""), nl=False)
     elif as_json:
         print_json(
             {

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from causeway.backup.archive import Archive
 from causeway.backup.documents import digest
 from causeway.backup.listen import Relisten
 from causeway.backup.records import Kind, Record
+from causeway.backup.status import lines
 from causeway.backup.storage import LocalStorage
 from causeway.backup.stream_block import Block, Known, Selection
 from causeway.backup.stream_guard import Refused, Sentinel, judge
 from causeway.backup.stream_keeper import Keeper
 from causeway.backup.stream_log import StreamLog
 from causeway.backup.stream_state import state_at, watermarks
-from causeway.backup.stream_status import StreamStatus, metrics_text, read_status
+from causeway.backup.stream_status import LOCK, StreamStatus, metrics_text, read_status
 from causeway.backup.stream_verify import compare
+from causeway.cli.backup import backup
 from causeway.errors import ConfigError
 from tests.backup.stream_model import BEGAN, DATABASE, SENTINEL, Model, body, instant, name_of
 
@@ -223,6 +227,33 @@ def test_a_comparison_names_what_is_missing_extra_and_differing() -> None:
         (name_of(2),),
         (name_of(1),),
     )
+
+
+def test_a_stream_that_was_killed_does_not_go_on_running_in_its_status(tmp_path: Path) -> None:
+    """Prevents: after kill -9 the status says running for ever."""
+    StreamStatus("listen", "running", verified=NOW).save(tmp_path)
+    with (tmp_path / LOCK).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        living = read_status(tmp_path)
+        assert living is not None and living.state == "running"
+    dead = read_status(tmp_path)
+    assert dead is not None and dead.state == "died" and "start it again" in dead.alarm(NOW)
+
+
+def test_the_archives_status_shows_the_stream_up_to_its_open_end(tmp_path: Path) -> None:
+    """Prevents: a running stream has 0 documents until it is sealed, and `status --metrics` nothing of it."""
+    here = Stepped(tmp_path)
+    for number in range(10):
+        here.model.put(name_of(number), number)
+    here.take()
+    here.status.save(tmp_path / "open")
+    (row,) = lines(here.archive)
+    assert (row.documents, row.instant) == (10, instant(here.done))
+    shown = CliRunner().invoke(backup, ["status", str(tmp_path), "--metrics"])
+    assert shown.exit_code == 0
+    assert 'causeway_backup_documents{priority="critical"} 10.0' in shown.output
+    assert "causeway_backup_stream_documents 10.0" in shown.output
+    here.keeper.log.close()
 
 
 def test_status_and_metrics_show_both_watermarks_and_every_refusal(tmp_path: Path) -> None:

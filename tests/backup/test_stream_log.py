@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
 import tempfile
+import tracemalloc
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import cast
@@ -251,6 +253,65 @@ def test_a_log_that_has_changed_on_the_disk_is_not_sealed(tmp_path: Path) -> Non
         log.finish()
     assert path.exists() and not archive.backups()[0].segments and archive.backups()[0].completed is None
     log.close()
+
+
+def test_a_log_cut_at_the_end_of_a_block_is_not_sealed(tmp_path: Path) -> None:
+    """Prevents: a log that lost whole blocks looks whole, and its segment claims the watermark of what is gone."""
+    archive, model = begun(tmp_path), Model()
+    log = opened(archive, tmp_path, segment_bytes=10**9)
+    model.put(name_of(0), 0)
+    log.commit(block(model, 0))
+    first, size = model.clock, one_log(tmp_path).stat().st_size
+    model.put(name_of(1), 1)
+    log.commit(block(model, first))
+    os.truncate(one_log(tmp_path), size)
+    with pytest.raises(IntegrityError, match=f"damaged at byte {size}"):
+        log.finish()
+    assert one_log(tmp_path).exists() and not archive.backups()[0].segments
+    log.close()
+
+
+def test_the_manifest_names_no_instant_that_was_taken_back(tmp_path: Path) -> None:
+    """Prevents: `exact_until` goes on promising a state that was shown to be wrong."""
+    archive, model = begun(tmp_path), Model()
+    log = opened(archive, tmp_path, segment_bytes=100)  # each block is sealed
+    marks = []
+    for number in range(3):
+        since = model.clock
+        model.put(name_of(number), number)
+        log.commit(block(model, since))
+        marks.append(instant(model.clock))
+    assert archive.backups()[0].exact_until == marks[-1]
+    log.withdraw(marks[0])
+    assert archive.backups()[0].exact_until == marks[0] == watermarks(archive)[-1]
+    log.close()
+    again = opened(archive, tmp_path, segment_bytes=100)
+    again.withdraw(None)
+    assert archive.backups()[0].exact_until is None and not watermarks(archive)
+    since = model.clock
+    model.put(name_of(9), 9)
+    again.commit(block(model, since))
+    assert archive.backups()[0].exact_until == instant(model.clock)
+    again.close()
+
+
+def test_a_block_is_never_whole_in_memory(tmp_path: Path) -> None:
+    """Prevents: encoding and sealing the base of a stream take several times its size."""
+    archive = begun(tmp_path)
+    log = opened(archive, tmp_path)
+    text = "a" * 100_000
+    changes: dict[str, Version | None] = {}
+    for number in range(300):
+        document = DOCUMENT(name=name_of(number))
+        document.fields["text"].string_value = text
+        changes[document.name] = Version(1, document.SerializeToString())
+    tracemalloc.start()
+    log.commit(Block(instant(BEGAN), b"", changes))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    log.close()
+    assert archive.backups()[0].facts.raw_bytes > 30_000_000  # written and sealed
+    assert peak < 8_000_000
 
 
 def test_a_flipped_bit_in_the_middle_is_refused_not_cut(tmp_path: Path) -> None:
