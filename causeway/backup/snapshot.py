@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,6 +17,7 @@ from causeway.backup.contents import Progress, counted, quiet
 from causeway.backup.documents import DOCUMENT, collection_group, digest_of, relative_path
 from causeway.backup.history import chain
 from causeway.backup.increment import Change, changes
+from causeway.backup.ranges import Range
 from causeway.backup.records import Kind
 from causeway.backup.segments import SEGMENT_BYTES, SegmentWriter
 from causeway.backup.split import task_starts
@@ -205,7 +206,25 @@ def _source(
         skip = sum(segment.facts.documents + segment.facts.deletes for segment in done)
         return changes(archive, archive.backup(backup.parent), connection, mine, backup.read_time, skip)
     left = ranges.resume(mine, done[-1].last if done else "")
-    return map(_document, counted(queries.scan(connection, left, backup.read_time), progress))
+    return map(_document, counted(_scanned(connection, left, backup.read_time), progress))
+
+
+def _scanned(connection: Connection, left: Sequence[Range], read_time: datetime) -> Iterator[bytes]:
+    """Every document of the ranges. Where the service breaks off it is asked again behind the last one that came.
+
+    If none came, it is raised. A stream does not go on like that: it first has to see that it is still the same
+    database, which the count shows here at the end.
+    """
+    while True:
+        raw = b""
+        try:
+            for raw in queries.scan(connection, left, read_time):
+                yield raw
+            return
+        except Unreachable:
+            if not raw:
+                raise
+            left = ranges.resume(left, relative_path(DOCUMENT.FromString(raw).name))
 
 
 def _document(raw: bytes) -> Change:

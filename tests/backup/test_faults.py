@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -21,6 +22,7 @@ from causeway.backup.backups import Backup, BackupKind
 from causeway.backup.connection import Connection
 from causeway.backup.documents import Database, digest
 from causeway.backup.history import Point, find
+from causeway.backup.ranges import Range
 from causeway.backup.records import Kind
 from causeway.backup.retention import Rule, prune, to_keep
 from causeway.backup.segments import SegmentWriter
@@ -219,6 +221,32 @@ def test_a_database_emptied_under_a_resumed_snapshot_is_noticed(
     with pytest.raises(IntegrityError, match="counts 3 documents"):
         take(archive, source)
     assert [backup.completed for backup in archive.backups()] == [None]
+
+
+def test_a_call_that_breaks_off_is_taken_up_behind_its_last_document(
+    archive: Archive, source: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prevents: one UNAVAILABLE in an hour ends a snapshot. A service that is gone is still told at once."""
+    scan, asked = queries.scan, []
+
+    def breaking(connection: Connection, left: Sequence[Range], read_time: datetime) -> Iterator[bytes]:
+        asked.append(left)
+        yield from islice(scan(connection, left, read_time), 3 if len(asked) < 3 else None)
+        if len(asked) < 3:
+            raise Unreachable("UNAVAILABLE")
+
+    expected = set(contents(source))
+    monkeypatch.setattr(queries, "scan", breaking)
+    point = take(archive, source)
+    assert len(asked) == 3 and point.backup.facts.documents == len(expected)
+    assert _paths(archive, point) == expected
+    monkeypatch.setattr(queries, "scan", _gone)
+    with pytest.raises(Unreachable):
+        take(archive, source)
+
+
+def _gone(*_: object) -> Iterator[bytes]:
+    raise Unreachable("UNAVAILABLE")
 
 
 def test_a_snapshot_that_was_refused_is_not_resumed(
