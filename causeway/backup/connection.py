@@ -115,6 +115,12 @@ class Connection:
         fact = f"{method} on {self.database.name}: {code.name}: {details}"
         if code is grpc.StatusCode.INTERNAL and "parse" in str(details).lower():
             return IntegrityError(fact, "the connection delivers damaged messages", "run the same command again")
+        if code is grpc.StatusCode.FAILED_PRECONDITION and "too old" in str(details).lower():
+            return CausewayError(
+                fact,
+                "the service keeps past states for one hour, and this took longer",
+                "read less at once (--collections), or share the work among several tasks",
+            )
         if code in _PASSING:
             return Unreachable(fact, "what was done so far stays good", "run the same command again: it resumes")
         return CausewayError(fact, "nothing more was read or written", "mend what it names and run the command again")

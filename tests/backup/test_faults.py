@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 
+import grpc
 import pytest
 
 from causeway.backup import queries
@@ -247,6 +248,23 @@ def test_a_call_that_breaks_off_is_taken_up_behind_its_last_document(
 
 def _gone(*_: object) -> Iterator[bytes]:
     raise Unreachable("UNAVAILABLE")
+
+
+class _TooOld(grpc.RpcError):  # type: ignore[misc]
+    """What the service answers to a read time more than an hour ago."""
+
+    def code(self) -> grpc.StatusCode:
+        return grpc.StatusCode.FAILED_PRECONDITION
+
+    def details(self) -> str:
+        return "The requested snapshot version is too old."
+
+
+def test_a_snapshot_longer_than_an_hour_is_told_what_to_do(source: Connection) -> None:
+    """Prevents: the service's own words alone, which name no way out."""
+    error = source.failure("RunQuery", _TooOld())
+    assert not isinstance(error, Unreachable)  # the same read time does not become younger
+    assert "one hour" in error.consequence and "several tasks" in error.remedy
 
 
 def test_a_snapshot_that_was_refused_is_not_resumed(
