@@ -25,7 +25,7 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ from causeway.backup.connection import Connection
 from causeway.backup.documents import DOCUMENT, Database
 from causeway.backup.history import find
 from causeway.backup.ramp import unlimited
-from causeway.backup.ranges import ALL
+from causeway.backup.ranges import ALL, Range
 from causeway.backup.restore import Restore
 from causeway.backup.snapshot import Request, snapshot
 from causeway.backup.storage import LocalStorage
@@ -111,10 +111,10 @@ def raw_read(connection: Connection) -> None:
         pass
 
 
-def serialised_batches(connection: Connection, target: Database) -> list[bytes]:
+def serialised_batches(connection: Connection, target: Database, part: Sequence[Range] = ALL) -> list[bytes]:
     """Requests that write the same documents to another database, made outside of what is timed."""
     batches, request, size = [], _BATCH(database=target.name), 0
-    for raw in queries.scan(connection, ALL, queries.server_time(connection)):
+    for raw in queries.scan(connection, part, queries.server_time(connection)):
         document = DOCUMENT.FromString(raw)
         document.name = f"{target.root}/{connection.database.relative(document.name)}"
         document.ClearField("create_time")
