@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -20,9 +21,11 @@ import pytest
 from causeway.backup import queries
 from causeway.backup.archive import Archive
 from causeway.backup.backups import Backup, BackupKind
+from causeway.backup.catalogue import Catalogue
 from causeway.backup.connection import Connection
+from causeway.backup.contents import load
 from causeway.backup.documents import Database, digest
-from causeway.backup.history import Point, find
+from causeway.backup.history import Point, find, replay
 from causeway.backup.ranges import Range
 from causeway.backup.records import Kind
 from causeway.backup.retention import Rule, prune, to_keep
@@ -45,10 +48,12 @@ def start(what: str, archive: Path, project: str, die_after: float = 0, **enviro
     )
 
 
-def run_until_done(what: str, archive: Path, project: str, rng: random.Random, kills: int = 2) -> int:
+def run_until_done(
+    what: str, archive: Path, project: str, rng: random.Random, kills: int = 2, **environment: str
+) -> int:
     """Kill the worker so many times at random points, then let it end; how often it was in fact killed."""
     for killed in range(kills + 1):
-        worker = start(what, archive, project, rng.uniform(0.001, 0.5) if killed < kills else 0)
+        worker = start(what, archive, project, rng.uniform(0.001, 0.5) if killed < kills else 0, **environment)
         _, errors = worker.communicate(timeout=120)
         if worker.returncode == 0:
             return killed
@@ -76,7 +81,6 @@ def test_a_killed_snapshot_resumes(tmp_path: Path, connect: Connect, rounds: int
 
 def _paths(archive: Archive, point: Point) -> set[str]:
     from causeway.backup.documents import DOCUMENT, relative_path
-    from causeway.backup.history import replay
 
     names = [relative_path(DOCUMENT.FromString(record.message).name) for record in replay(archive, point)]
     assert len(names) == len(set(names)), "a document is in the snapshot twice"
@@ -97,6 +101,62 @@ def test_a_killed_restore_resumes(tmp_path: Path, connect: Connect, rounds: int)
         assert contents(target) == expected
         shapes.delete(target, list(expected)[: rng.randrange(400)])
         shapes.delete(target, list(expected)[400:])
+    assert killed > 0
+
+
+@pytest.mark.parametrize("rounds", ROUNDS)
+def test_a_killed_increment_resumes(tmp_path: Path, connect: Connect, rounds: int) -> None:
+    """Prevents: an increment that dies halfway loses a change, or takes what it has not read for deleted."""
+    source = connect()
+    shapes.write(source, shapes.many(source.database, 600))
+    folder, project = tmp_path / "archive", source.database.project
+    archive = Archive.create(LocalStorage(folder), source.database)
+    take(archive, source)
+    rng = random.Random(rounds)
+    killed = 0
+    for number in range(rounds):
+        names = sorted(contents(source))
+        shapes.write(source, shapes.many(source.database, 150, f"new{number}"))
+        shapes.delete(source, rng.sample(names, 150))
+        killed += run_until_done("increment", folder, project, rng)
+        point = find(Archive(LocalStorage(folder)))[0].point
+        assert check_integrity(archive, point).whole
+        assert _state(archive, point) == set(contents(source))
+    assert killed > 0
+    target = connect()
+    assert restore(Archive(LocalStorage(folder)), target).equal
+    assert contents(target) == contents(source)
+
+
+def _state(archive: Archive, point: Point) -> set[str]:
+    """The paths that a chain of increments leaves."""
+    with Catalogue() as catalogue:
+        load(catalogue, replay(archive, point))
+        return set(catalogue.gone())
+
+
+@pytest.mark.parametrize("rounds", ROUNDS)
+def test_killed_tasks_of_a_restore_resume(tmp_path: Path, connect: Connect, rounds: int) -> None:
+    """Prevents: a part of a restore that dies and is done again leaves something out, or undoes another's part."""
+    source, target = connect(), connect()
+    shapes.write(source, shapes.many(source.database, 600))
+    archive = Archive.create(LocalStorage(tmp_path / "archive"), source.database)
+    take(archive, source)
+    expected = contents(source)
+    rng = random.Random(rounds)
+    killed = 0
+    for _ in range(rounds):
+        with ThreadPoolExecutor(2) as pool:
+            folder, project, seeds = tmp_path / "archive", target.database.project, (rng.random(), rng.random())
+            parts = [
+                pool.submit(
+                    run_until_done, "restore", folder, project, random.Random(seed), kills=1, TASKS="2", TASK=str(task)
+                )
+                for task, seed in enumerate(seeds)
+            ]
+            killed += sum(part.result() for part in parts)
+        assert contents(target) == expected
+        shapes.delete(target, list(expected)[: rng.randrange(400)])
     assert killed > 0
 
 

@@ -1,7 +1,7 @@
 """One snapshot, restore or prune in a process of its own that may be killed at any moment.
 
-`python -m tests.backup.worker snapshot|restore|prune ARCHIVE PROJECT DIE_AFTER`: with DIE_AFTER (seconds) above 0 it
-kills itself with SIGKILL so long after it has begun to work. Segments are small, so that there are many places to die.
+`python -m tests.backup.worker snapshot|increment|restore|prune ARCHIVE PROJECT DIE_AFTER`: with DIE_AFTER (seconds)
+above 0 it kills itself with SIGKILL so long after it has begun to work. Segments are small: many places to die.
 """
 
 from __future__ import annotations
@@ -35,15 +35,17 @@ def main(what: str, folder: str, project: str, die_after: str) -> None:
     connection = Connection.open(database)
     if float(die_after) > 0:
         threading.Timer(float(die_after), os.kill, (os.getpid(), signal.SIGKILL)).start()
-    if what == "snapshot":
-        count, index = int(os.environ.get("TASKS", "1")), int(os.environ.get("TASK", "0"))
+    count, index = int(os.environ.get("TASKS", "1")), int(os.environ.get("TASK", "0"))
+    if what in ("snapshot", "increment"):
         archive = Archive.create(storage, database)
         task = snapshots.Task(index, count, "parallel" if count > 1 else "")
-        taken = snapshots.snapshot(archive, connection, snapshots.Request(), task=task, sleep=time.sleep)
+        taken = snapshots.snapshot(
+            archive, connection, snapshots.Request(incremental=what == "increment"), task=task, sleep=time.sleep
+        )
         print(taken.id, taken.completed is not None)
     elif what == "restore":
         archive = Archive(storage)
-        with Restore(archive, find(archive)[0], connection) as work:
+        with Restore(archive, find(archive)[0], connection, share=(index, count)) as work:
             outcome = work.apply(work.plan(), wait=unlimited, sleep=time.sleep)
         print(outcome.statement)
         os._exit(0 if outcome.equal else 11)
