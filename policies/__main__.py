@@ -2,6 +2,8 @@
 
 from pulumi_policy import EnforcementLevel, PolicyPack
 
+from causeway.rollout.store import preload
 from policies.pack import policies
 
+preload()  # the program is only starting, and the rules will read the journal
 PolicyPack("causeway", policies(), enforcement_level=EnforcementLevel.MANDATORY)

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from causeway.health.baselines import Baseline
 from causeway.health.metrics import Source
-from causeway.health.probing import Probing
+from causeway.health.probing import Asked, Probing
 from causeway.health.traffic import Traffic
 from causeway.health.windows import Names
 from causeway.model.matrix import Matrix, Version
@@ -73,11 +73,19 @@ class Checker:
         """From now on every probe is due: what was asked before says nothing about what comes."""
         self._probing.begin()
 
+    def skip(self, weights: Mapping[str, int]) -> None:
+        """The same, and the next look tells of nothing that was counted until now."""
+        self._look(weights, lambda: ())
+        self.begin()
+
     def look(self, weights: Mapping[str, int]) -> Look:
         """One look at the services of `weights` (service -> its weight, 0 to 100)."""
+        return self._look(weights, lambda: self._probing.ask(self._now()))
+
+    def _look(self, weights: Mapping[str, int], ask: Callable[[], tuple[Asked, ...]]) -> Look:
         sample = self._source.read()
         counts = self._traffic.count(sample)
-        asked = self._probing.ask(self._now())
+        asked = ask()
         available = self._probing.availability(asked)
         package, legacy = {}, {}
         for service, weight in weights.items():

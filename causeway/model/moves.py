@@ -6,7 +6,7 @@ back is any earlier position, with a reason; more breakers open is always legal;
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -112,7 +112,7 @@ def judge(plan: Plan, here: Standing | None, there: Place, now: Circumstances) -
             _release(plan, here, wanted, move, now)
         case Direction.HOLD:
             _still_legacy(plan, here.place)
-            _not_over_a_point_of_no_return(move, now)
+            not_over(now.no_return, move.there, move.here)
             _for_a_reason(_lifted(plan, here.place.hold, there.hold), now)
         case Direction.STAY:
             _stay(plan, here, wanted, move)
@@ -294,7 +294,7 @@ def _back(plan: Plan, move: Move, now: Circumstances) -> None:
             "a stale checkout must not roll a stack back by accident",
             'If it is meant, say why: CAUSEWAY_REASON="…" pulumi up, or --reason TEXT.',
         )
-    _not_over_a_point_of_no_return(move, now)
+    not_over(now.no_return, move.there, move.here)
     if here is not None and here.position == LAST and there.position in plan:
         before = plan.positions[-2].name
         if there.position != before:
@@ -305,10 +305,11 @@ def _back(plan: Plan, move: Move, now: Circumstances) -> None:
             )
 
 
-def _not_over_a_point_of_no_return(move: Move, now: Circumstances) -> None:
-    if now.no_return:
+def not_over(no_return: Sequence[str], there: Place, here: Place | None) -> None:
+    """Raise MoveRefused where a way back crosses points of no return: those of these services."""
+    if no_return:
         raise MoveRefused(
-            f"the point of no return of {', '.join(now.no_return)} lies between {move.there} and {move.here}",
+            f"the point of no return of {', '.join(no_return)} lies between {there} and {here}",
             "legacy would read data that only the package understands",
             "Only `causeway rollback --level 4` goes back from here: it restores the data as well.",
         )

@@ -146,6 +146,10 @@ class Monitor:
         """Of a soak: every probe is due."""
         self.observer.begin()
 
+    def skip(self, weights: Mapping[str, int]) -> None:
+        """Of a soak: what comes before is no evidence of it."""
+        self.observer.skip(weights)
+
     def look(self, weights: Mapping[str, int]) -> Look:
         """A look that reports and the monitor's own metrics see as well; what its soaks observe by."""
         look = self.observer.look(weights)

@@ -20,7 +20,7 @@ from causeway.model.moves import Place
 from causeway.rollout.desired import flag_set, standing
 from causeway.rollout.gate import Gate
 from causeway.rollout.splits import REASON, follows, splits
-from causeway.rollout.store import FirestoreStore
+from causeway.rollout.store import FirestoreStore, preload
 from components import traffic
 from components.alerts import Alert, Alerts, AlertsArgs, missed_run
 from components.application_database import ApplicationDatabase, ApplicationDatabaseArgs
@@ -107,6 +107,7 @@ def provision(config: Config) -> None:
         ),
     )
     _splits(config, project, place, flag_document)
+    preload()  # the hook reads the journal while the engine is busy with what comes before
 
 
 def unheard(config: Config) -> list[str]:

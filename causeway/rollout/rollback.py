@@ -16,7 +16,7 @@ from typing import Any
 from causeway import flags
 from causeway.errors import CausewayError, ConfigError, Conflict, Held, MoveRefused, Unreachable
 from causeway.flags import FlagSet
-from causeway.model import descent
+from causeway.model import descent, moves
 from causeway.model.closure import closure
 from causeway.model.guardrails import Pace
 from causeway.model.hold import Hold
@@ -265,13 +265,7 @@ def _not_over_a_point_of_no_return(stack: Stack, here: Standing, there: Place) -
         records = journals.history(stack.store, stack.name)
     except Unreachable:
         records = []
-    crossed = stack.gate.crossed(records, here, there)
-    if crossed:
-        raise MoveRefused(
-            f"the point of no return of {', '.join(crossed)} lies between {there} and {here.place}",
-            "legacy would read data that only the package understands",
-            "Only `causeway rollback --level 4` goes back from here: it restores the data as well.",
-        )
+    moves.not_over(stack.gate.crossed(records, here, there), there, here.place)
 
 
 def _legacy_answers(stack: Stack, request: Request, falling: Mapping[str, tuple[int, int]]) -> None:

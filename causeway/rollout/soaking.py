@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from causeway.config import Config
 from causeway.health.checker import Look
 from causeway.health.probing import category_of, names_of
+from causeway.model.matrix import Version
 from causeway.model.moves import Place
-from causeway.model.observation import ParityProbe, ProbeSpec
+from causeway.model.observation import CompareProbe, HttpProbe, ParityProbe, ProbeSpec
 from causeway.model.plan import LAST
 from causeway.model.soak import Soak
 from causeway.model.verdict import Cause, Decision, Reason, Verdict
@@ -25,6 +26,9 @@ class Observer(Protocol):
 
     def begin(self) -> None:
         """From now on every probe is due."""
+
+    def skip(self, weights: Mapping[str, int]) -> None:
+        """Begin, and let the next look tell of nothing that happened until now."""
 
     def look(self, weights: Mapping[str, int]) -> Look:
         """What happened since the look before."""
@@ -74,10 +78,8 @@ def soak(
     every = min(config.metrics.every if config.metrics else config.soak.interval, config.soak.interval)
     state = begin(stack, place, baselines, moving)
     silent = not_in_force(config, place)
-    asked = [probe for probe in config.probes if probe.name not in silent]
     began = window = clock.monotonic()
-    observer.look(weights)  # what came before the move is not evidence about it
-    observer.begin()
+    observer.skip(weights)  # what came before the move is not evidence about it
     again, windows = 0, 0
     while True:
         clock.sleep(every)
@@ -90,30 +92,40 @@ def soak(
             observer.begin()
         state, windows = following, windows + closes
         window = now if closes else window
-        verdict = _verdict(state, windows, config.soak.checks, confirmed, _unmade(state, asked))
+        verdict = _verdict(state, windows, config.soak.checks, confirmed, _unmade(state, config.probes, silent))
         if on_look(look, verdict) or verdict.decision is not Decision.HOLD or now - began > config.soak_timeout:
             return Soaked(verdict, state.looks, now - began, again)
 
 
 def not_in_force(config: Config, place: Place) -> frozenset[str]:
-    """Names of parity probes that mean nothing here: their dual write has not been filled yet, or has ended."""
+    """Names of checks that mean nothing here: parity while a dual write is not filled or has ended, and what asks a
+    legacy that is retired.
+    """
     plan, here = config.plan, config.plan[place.position]
 
     def filled(service: str) -> bool:
         acts = [each for each in plan if service in each.services and each.action == FILLED]
         return bool(acts) and acts[0].index <= here.index and here.name != LAST
 
-    return frozenset(
-        probe.name for probe in config.probes if isinstance(probe, ParityProbe) and not filled(probe.service)
-    )
+    def means_nothing(probe: ProbeSpec) -> Sequence[str]:
+        match probe:
+            case ParityProbe():
+                return () if filled(probe.service) else names_of(probe)
+            case CompareProbe() if here.name == LAST:
+                return names_of(probe)
+            case HttpProbe() if here.name == LAST:
+                return [name for name in names_of(probe) if name.endswith(f"@{Version.LEGACY}")]
+        return ()
+
+    return frozenset(name for probe in config.probes for name in means_nothing(probe))
 
 
-def _unmade(state: Soak, asked: Iterable[ProbeSpec]) -> Iterator[Reason]:
+def _unmade(state: Soak, probes: Iterable[ProbeSpec], silent: Collection[str]) -> Iterator[Reason]:
     """Probes that have not said anything in this soak yet: their silence is no success."""
-    for probe in asked:
+    for probe in probes:
         category = category_of(probe)
         for name in names_of(probe):
-            if not state.said(category, name, probe.service):
+            if name not in silent and not state.said(category, name, probe.service):
                 text = f"{category.words} check {name} of {probe.service}: not made yet since the soak began"
                 yield Reason(Decision.HOLD, Cause.EARLY, category, text, probe.service)
 

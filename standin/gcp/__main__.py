@@ -5,6 +5,7 @@ CAUSEWAY_CLOUD (the local cloud's directory), CAUSEWAY_SCHEMAS (a cache), CAUSEW
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,7 @@ from standin.protocol import provider_pb2_grpc
 
 def main() -> None:
     """Prints the port, serves, and leaves when told to or orphaned: at once if idle, else after the write under way."""
+    gc.disable()  # it lives for one operation of a few seconds
     provider = _provider()
     told, tell = os.pipe()  # a signal handler may write to a pipe; to set an Event may deadlock
 

@@ -198,6 +198,10 @@ class FakeObserver:
     def begin(self) -> None:
         self.begun += 1
 
+    def skip(self, weights: Mapping[str, int]) -> None:
+        self.looks += 1
+        self.begin()
+
     def look(self, weights: Mapping[str, int]) -> Look:
         self.looks += 1
         windows = {name: self._window(name, weight) for name, weight in weights.items()}

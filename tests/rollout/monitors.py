@@ -34,6 +34,9 @@ class Blindfold:
     def begin(self) -> None:
         self.observer.begin()
 
+    def skip(self, weights: Mapping[str, int]) -> None:
+        self.observer.skip(weights)
+
     def look(self, weights: Mapping[str, int]) -> Look:
         look = self.observer.look(weights)
         since, self._since = self._since, look.at

@@ -435,7 +435,7 @@ def test_a_runner_takes_over_from_a_soak_without_waiting(here: World) -> None:
     look, runners = here.observer.look, []
 
     def look_while_anna_comes(weights):  # type: ignore[no-untyped-def]
-        if here.observer.looks == 2:
+        if here.observer.looks >= 3 and not runners:  # its soak has begun
             runners.append(controls.acquire(here.store, "test", "anna@desk:1"))
         return look(weights)
 
@@ -449,10 +449,11 @@ def test_a_runner_takes_over_from_a_soak_without_waiting(here: World) -> None:
 def test_a_soak_ends_where_the_stack_goes_on_by_hand(here: World) -> None:
     walked(here, "infrastructure")
     up_by_hand(here, "low/Reader/50")
-    look = here.observer.look
+    look, updates = here.observer.look, ["low/Reader/100"]
 
     def look_while_somebody_updates(weights):  # type: ignore[no-untyped-def]
-        if here.observer.looks == 2:
+        if here.observer.looks >= 3 and updates:  # its soak has begun
+            updates.clear()
             up_by_hand(here, "low/Reader/100")
         return look(weights)
 

@@ -267,7 +267,7 @@ def test_a_phase_does_not_end_on_drift(here: World) -> None:
 def test_a_new_build_in_mid_soak_starts_the_soak_again(here: World) -> None:
     with runner_of(here) as runner:
         runner.walk("infrastructure")
-    builds = iter(["1", "1", "1", "2"])
+    builds = iter(["1", "1", "2"])
     look = here.observer.look
 
     def changing(weights):  # type: ignore[no-untyped-def]

@@ -7,8 +7,10 @@ from dataclasses import replace
 import pytest
 
 from causeway.health.checker import Look
+from causeway.model.matrix import Version
 from causeway.model.moves import Place
-from causeway.model.observation import CollectionProbe, HttpProbe, ParityProbe, Request
+from causeway.model.observation import CollectionProbe, CompareProbe, HttpProbe, ParityProbe, Request
+from causeway.model.plan import LAST
 from causeway.model.verdict import Cause, Decision, Verdict
 from causeway.model.window import Category, Check
 from causeway.rollout.soaking import Soaked, not_in_force, soak
@@ -114,3 +116,22 @@ def test_parity_is_asked_for_from_the_backfill_to_the_end(here: World) -> None:
         "deprecation/retire-legacy",
     ]
     assert all("reader has no dual write" in not_in_force(config, Place(place.name)) for place in config.plan)
+
+
+def test_a_legacy_that_is_retired_is_asked_nothing(here: World) -> None:
+    """Prevents: the last position rolls back, or holds for ever, because what it has retired does not answer."""
+    users = {Version.LEGACY: "qa", Version.PACKAGE: "qa"}
+    probes = (
+        CompareProbe("same answer", "Reader", Request("http://app"), users),
+        HttpProbe("answers", "Reader", Request("http://app"), versions=(Version.LEGACY, Version.PACKAGE)),
+    )
+    config = replace(here.config, probes=probes)
+    assert not_in_force(config, LOW) == frozenset()
+    assert not_in_force(config, Place(LAST)) == {"same answer", "answers@legacy"}
+    here.stack = replace(here.stack, config=config)
+    here.observer.checks = (
+        Check(Category.FUNCTIONALITY, "answers@package", True, "Reader"),
+        Check(Category.FUNCTIONALITY, "answers@legacy", None, "Reader"),
+        Check(Category.FUNCTIONALITY, "same answer", False, "Reader", "answered 200, legacy 502"),
+    )
+    assert watched(here, Place(LAST), frozenset()).verdict.decision is Decision.ADVANCE
