@@ -115,7 +115,7 @@ def walk(demo: Demo) -> None:
     demo.title("Infrastructure: backups, schedules, alerts, the flag set. No traffic moves.")
     demo.type("causeway", "check", *stack)
     demo.type("pulumi", "up", "--yes", "--skip-preview", *stack, "--non-interactive", "--suppress-outputs")
-    demo.type("causeway", "baseline", "record", "--for", "10s", *stack)
+    demo.type("causeway", "baseline", "record", "--for", "8s", *stack)
     demo.type("causeway", "soak", *stack)
     demo.title("Low risk")
     demo.type("causeway", "run", "--to", "low", *stack)
