@@ -8,6 +8,7 @@ Python project need it. Where `pulumi-language-python` is installed, that one ru
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import selectors
@@ -194,6 +195,7 @@ def _exec_script() -> Path:
 
 def main() -> None:
     """Serves one engine until it says `Cancel` or signals; prints the port first, as every plugin does."""
+    gc.disable()  # it lives for one operation of a few seconds
     positional = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
     host = LanguageHost(positional[-1] if positional else "", _exec_script())
     when_orphaned(host.leave)

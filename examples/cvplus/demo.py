@@ -123,13 +123,10 @@ def walk(demo: Demo) -> None:
     with demo.striking(FAULTY, STRIKES_AT, ERROR_RATE):
         demo.type("causeway", "run", "--to", "medium", *stack, expect=8)
     demo.moments["rolled_back"] = time.time()
-    demo.title("A fix is shipped; its breaker closes rung by rung, and the plan goes on")
+    demo.title("A fix is shipped; its breaker closes rung by rung")
     demo.post("/ship", {"service": FAULTY})
     demo.type("causeway", "release", FAULTY, "--reason", "fixed in the new build", *stack)
-    demo.type("causeway", "run", "--to", "medium", *stack)
-    demo.title("Critical")
-    demo.type("causeway", "run", "--to", "critical", *stack)
-    demo.title("Deprecation: legacy is retired")
+    demo.title("The plan goes on: medium and critical risk, and legacy is retired")
     demo.type("causeway", "run", "--to", "deprecation", *stack)
     demo.type("causeway", "status", *stack)
     demo.type("causeway", "report", "--out", str(OUT / "migration"), *stack)
@@ -182,7 +179,7 @@ def _stage(processes: Processes, console: Console, options: argparse.Namespace) 
     application = [python, "-m", "examples.cvplus.app", "--port", str(port), "--stack", STACK, "--pace", "5"]
     processes.start("application", application, ready=answering(f"{url}/healthz"), env=variables)
     load = [python, "-m", "examples.cvplus.load", "--url", url, "--users", str(SEEDED_USERS)]
-    load += ["--rate", str(options.rate), "--job-every", "50", "--report", str(OUT / "load.json")]
+    load += ["--rate", str(options.rate), "--job-every", "100", "--report", str(OUT / "load.json")]
     processes.start("load", load, env=variables)
     return Demo(environment, project, url, console)
 
