@@ -49,11 +49,11 @@ def start(what: str, archive: Path, project: str, die_after: float = 0, **enviro
 
 
 def run_until_done(
-    what: str, archive: Path, project: str, rng: random.Random, kills: int = 2, **environment: str
+    what: str, archive: Path, project: str, rng: random.Random, within: float = 0.5, kills: int = 2, **environment: str
 ) -> int:
-    """Kill the worker so many times at random points, then let it end; how often it was in fact killed."""
+    """Kill the worker so many times at random points `within` seconds, then let it end; how often it was killed."""
     for killed in range(kills + 1):
-        worker = start(what, archive, project, rng.uniform(0.001, 0.5) if killed < kills else 0, **environment)
+        worker = start(what, archive, project, rng.uniform(0.001, within) if killed < kills else 0, **environment)
         _, errors = worker.communicate(timeout=120)
         if worker.returncode == 0:
             return killed
@@ -118,7 +118,7 @@ def test_a_killed_increment_resumes(tmp_path: Path, connect: Connect, rounds: in
         names = sorted(contents(source))
         shapes.write(source, shapes.many(source.database, 150, f"new{number}"))
         shapes.delete(source, rng.sample(names, 150))
-        killed += run_until_done("increment", folder, project, rng)
+        killed += run_until_done("increment", folder, project, rng, within=0.1)
         point = find(Archive(LocalStorage(folder)))[0].point
         assert check_integrity(archive, point).whole
         assert _state(archive, point) == set(contents(source))
