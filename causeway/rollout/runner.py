@@ -115,8 +115,7 @@ class Runner:
         """One judged stack update. Raises MoveRefused before anything is written where it is not legal."""
         self.heartbeat.check()
         stack, began = self.stack, self.stack.clock.monotonic()
-        if self._standing is not None:
-            settle.untouched(stack, self._standing)
+        self._untouched()
         found = stack.gate.judge(self._standing, there, why or None)
         stack.say("moving", str(found), there)
         record = self.journal.open(found.direction, found.here, there, why, {"weights": _pairs(found.changes)})
@@ -130,6 +129,12 @@ class Runner:
         record = self._applied(record, applied.export, facts=times)
         self._standing = stack.standing(applied.export)
         return self._finish(record)
+
+    def _untouched(self) -> None:
+        """Nobody has edited the flag set since the last move ended well; one that failed may have written it itself."""
+        newest = journals.last(self.stack.store, self.stack.name)
+        if self._standing is not None and newest is not None and newest.state is State.DONE:
+            settle.untouched(self.stack, self._standing)
 
     def _apply(self, there: Place, why: str) -> Applied:
         with updates.running(self.stack, self.journal.lease):

@@ -8,7 +8,7 @@ import pytest
 
 from causeway import flags
 from causeway.errors import CausewayError, Conflict, Held, MoveRefused, Unreachable
-from causeway.model.moves import Place
+from causeway.model.moves import Direction, Place
 from causeway.model.window import Category, Check
 from causeway.rollout import control as controls
 from causeway.rollout import journal as journals
@@ -256,6 +256,19 @@ def test_a_flag_set_that_somebody_has_edited_stops_the_next_step(here: World, le
     with runner_of(here) as runner, pytest.raises(CausewayError, match="not what the stack has applied"):
         runner.walk("low")
     assert here.store.documents["flags/test"].values["definition"] == changed
+
+
+def test_what_a_failed_update_has_written_is_no_edit_by_hand(here: World) -> None:
+    """Prevents: a provider dies behind its write, and every later step is refused for what nobody has edited."""
+    with runner_of(here) as runner:
+        runner.walk("infrastructure")
+        record = runner.journal.open(Direction.FORWARD, Place("infrastructure"), Place("low/Reader/50"))
+        runner.journal.advance(record, State.FAILED, "the provider died")
+    document = here.store.documents["flags/test"]
+    written = flags.build(flag_set(here.config, Place("low/Reader/50")))
+    here.store.commit([Write("flags/test", {**document.values, "definition": written}, document.updated)])
+    with runner_of(here) as runner:
+        assert runner.walk("low/Reader/50").position == "low/Reader/50"
 
 
 def test_a_phase_does_not_end_on_drift(here: World) -> None:
