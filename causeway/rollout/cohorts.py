@@ -11,7 +11,7 @@ from causeway.flags import FlagSet
 from causeway.model.matrix import Version
 from causeway.model.moves import Place
 from causeway.model.stage import Stage
-from causeway.rollout.control import Control
+from causeway.rollout import control as controls
 from causeway.rollout.desired import flag_set
 from causeway.rollout.store import Store
 
@@ -25,7 +25,7 @@ def as_served(config: Config, opened: Callable[[Config], Store]) -> tuple[FlagSe
     """What applications obey now, and in words where that was read. By config where the stack cannot be asked."""
     try:
         store = opened(config)
-        control = Control.of(store.read(f"control/{config.stack}"))
+        control = controls.read(store, config.stack)
         document = store.read(f"flags/{config.stack}")
     except CausewayError as error:
         return by_config(config), f"by config, since the stack cannot be asked: {error.fact}"

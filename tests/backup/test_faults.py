@@ -87,12 +87,17 @@ def _paths(archive: Archive, point: Point) -> set[str]:
     return set(names)
 
 
+def backed_up(folder: Path, connect: Connect) -> Connection:
+    """A database of 600 documents, and a snapshot of it."""
+    source = connect()
+    shapes.write(source, shapes.many(source.database, 600))
+    take(Archive.create(LocalStorage(folder), source.database), source)
+    return source
+
+
 @pytest.mark.parametrize("rounds", ROUNDS)
 def test_a_killed_restore_resumes(tmp_path: Path, connect: Connect, rounds: int) -> None:
-    source, target = connect(), connect()
-    shapes.write(source, shapes.many(source.database, 600))
-    archive = Archive.create(LocalStorage(tmp_path / "archive"), source.database)
-    take(archive, source)
+    source, target = backed_up(tmp_path / "archive", connect), connect()
     expected = contents(source)
     rng = random.Random(rounds)
     killed = 0
@@ -107,11 +112,9 @@ def test_a_killed_restore_resumes(tmp_path: Path, connect: Connect, rounds: int)
 @pytest.mark.parametrize("rounds", ROUNDS)
 def test_a_killed_increment_resumes(tmp_path: Path, connect: Connect, rounds: int) -> None:
     """Prevents: an increment that dies halfway loses a change, or takes what it has not read for deleted."""
-    source = connect()
-    shapes.write(source, shapes.many(source.database, 600))
-    folder, project = tmp_path / "archive", source.database.project
-    archive = Archive.create(LocalStorage(folder), source.database)
-    take(archive, source)
+    folder = tmp_path / "archive"
+    source = backed_up(folder, connect)
+    archive, project = Archive(LocalStorage(folder)), source.database.project
     rng = random.Random(rounds)
     killed = 0
     for number in range(rounds):
@@ -138,10 +141,7 @@ def _state(archive: Archive, point: Point) -> set[str]:
 @pytest.mark.parametrize("rounds", ROUNDS)
 def test_killed_tasks_of_a_restore_resume(tmp_path: Path, connect: Connect, rounds: int) -> None:
     """Prevents: a part of a restore that dies and is done again leaves something out, or undoes another's part."""
-    source, target = connect(), connect()
-    shapes.write(source, shapes.many(source.database, 600))
-    archive = Archive.create(LocalStorage(tmp_path / "archive"), source.database)
-    take(archive, source)
+    source, target = backed_up(tmp_path / "archive", connect), connect()
     expected = contents(source)
     rng = random.Random(rounds)
     killed = 0

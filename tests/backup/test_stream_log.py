@@ -40,6 +40,14 @@ def block(model: Model, since: int) -> Block:
     return Block(instant(model.clock), str(model.clock).encode(), changed)
 
 
+def committed(log: StreamLog, model: Model, count: int) -> None:
+    """So many documents, each in a block of its own."""
+    for number in range(count):
+        since = model.clock
+        model.put(name_of(number), number)
+        log.commit(block(model, since))
+
+
 def kept_at(archive: Archive, asked: datetime) -> dict[str, bytes]:
     documents = (record.message for record in state_at(archive, asked).documents)
     return {DOCUMENT.FromString(message).name: message for message in documents}
@@ -240,10 +248,7 @@ def test_a_log_that_has_changed_on_the_disk_is_not_sealed(tmp_path: Path) -> Non
     """Prevents: the segment ends at the flipped bit, claims the whole watermark, and the log is deleted behind it."""
     archive, model = begun(tmp_path), Model()
     log = opened(archive, tmp_path, segment_bytes=10**9)
-    for number in range(20):
-        since = model.clock
-        model.put(name_of(number), number)
-        log.commit(block(model, since))
+    committed(log, model, 20)
     assert log._log is not None
     path = log._log.path
     data = bytearray(path.read_bytes())
@@ -318,10 +323,7 @@ def test_a_flipped_bit_in_the_middle_is_refused_not_cut(tmp_path: Path) -> None:
     """A torn tail is cut; damage in front of valid records is not, since cutting would drop what was confirmed."""
     archive, model = begun(tmp_path), Model()
     log = opened(archive, tmp_path, segment_bytes=10**9)
-    for number in range(5):
-        since = model.clock
-        model.put(name_of(number), number)
-        log.commit(block(model, since))
+    committed(log, model, 5)
     log.close()
     path = one_log(tmp_path)
     data = bytearray(path.read_bytes())
