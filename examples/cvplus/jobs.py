@@ -1,7 +1,8 @@
 """Work that goes on after its request: improvement jobs and recommendation workflows, on the versions that began them.
 
-Every record keeps the decision of its request, and the worker routes the work by that, whatever the flags say now.
-A stage that fails is tried again on what its user gets by then; only the record's own service stays as it was.
+Every record keeps the decision of its request, and the worker routes the work by that: nothing joins later, and a
+package that its user has lost since is not called any more. A stage that fails is tried again on what its user gets by
+then. Only the record's own service stays as it was.
 A record is saved before its next stage begins, so a process that dies is taken over by the next one.
 """
 
@@ -139,7 +140,7 @@ class Jobs:
     async def _advance(self, record: Record) -> None:
         stage = next(stage for stage in STAGES[record.collection] if stage not in record.workflow.done)
         try:
-            with routing.routed(frozenset(record.packages)):
+            with routing.routed(self._decide(record.user) & frozenset(record.packages)):
                 await self._perform(stage, record)
         except Exception as error:
             log.info("%s waits: %s", record.path, error)

@@ -297,6 +297,25 @@ def test_work_finishes_on_the_version_that_began_it() -> None:
     asyncio.run(run())
 
 
+def test_work_calls_no_package_that_its_user_has_lost() -> None:
+    """Prevents jobs from asking a package that a rollback has taken back, seconds after its traffic had moved."""
+
+    async def run() -> None:
+        app = CVPlus()
+        app.flags.set(ALL)
+        await app.client.post(ANN)
+        app.flags.set({"RecommendationOrchestrator": 100})
+        offered = {name: app.value("cvplus_offered_total", service=name, cohort=PACKAGE) for name in ALL}
+        for _ in range(4):
+            await app.runtime.jobs.step()
+        after = {name: app.value("cvplus_offered_total", service=name, cohort=PACKAGE) for name in ALL}
+        asked = {name for name in ALL if after[name] > offered[name]}
+        assert asked == {"RecommendationOrchestrator", "ImprovementOrchestrator"}, "these two began it"
+        assert [work["state"] for work in (await app.database.documents(jobs.WORKFLOWS)).values()] == ["done"]
+
+    asyncio.run(run())
+
+
 def test_another_process_goes_on_with_what_one_has_left() -> None:
     async def run() -> None:
         app = CVPlus()
