@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import datetime
+import gc
 import random
 import time
 
@@ -45,6 +46,7 @@ async def _serve(options: argparse.Namespace, features: Features) -> None:
     async def started() -> None:
         await seed(database, options.users, (client.document, firestore.GeoPoint))
         await runtime.load()
+        _spare_the_collector()
 
     runtime = Runtime(
         database,
@@ -66,6 +68,16 @@ async def _serve(options: argparse.Namespace, features: Features) -> None:
         timeout_graceful_shutdown=5,
     )
     await uvicorn.Server(config).serve()
+
+
+def _spare_the_collector() -> None:
+    """What the start has left stays: by default Python went through all of it every 3 s under load, 0.1 s each time.
+
+    That alone was response-time harm: nobody got an answer meanwhile, and the slowest 5 % of requests were its.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 50, 1000)
 
 
 def _options() -> argparse.Namespace:
