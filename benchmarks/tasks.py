@@ -2,8 +2,8 @@
 
 `python -m benchmarks.tasks [DOCUMENTS]` (default 20,000). All processes are up before the clock starts. How much four
 are faster than one is the emulator's and the machine's business; *linear to that bound* means that four reach as great
-a share of what four can read and write raw as one does of what one can. A restore's tasks each read the whole archive
-to agree on their parts, which costs them some of theirs where there are fewer processors than tasks.
+a share of what four can read and write raw as one does of what one can. A restore's tasks each read the segments
+of their own part, which the manifest tells.
 """
 
 from __future__ import annotations

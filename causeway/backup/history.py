@@ -8,10 +8,12 @@ from datetime import UTC, datetime
 
 from causeway.backup import times
 from causeway.backup.archive import Archive
-from causeway.backup.backups import Backup, BackupKind
+from causeway.backup.backups import Backup, BackupKind, SegmentRef
+from causeway.backup.ranges import ALL, Range
 from causeway.backup.records import Kind, Record
 from causeway.backup.stream_log import read_mark
 from causeway.backup.stream_state import default_spool, records_of
+from causeway.backup.stretches import stretches
 from causeway.errors import ConfigError, IntegrityError
 
 _CHANGES = frozenset({Kind.DOCUMENT, Kind.DELETE})
@@ -169,9 +171,12 @@ class Loss:
     documents: int
 
 
-def replay(archive: Archive, point: Point, *, salvage: list[Loss] | None = None) -> Iterator[Record]:
+def replay(
+    archive: Archive, point: Point, *, ranges: Sequence[Range] = ALL, salvage: list[Loss] | None = None
+) -> Iterator[Record]:
     """The changes (`DOCUMENT`, `DELETE`) that lead to a point, in order: later ones replace earlier ones.
 
+    Segments that can be told to hold nothing of `ranges` are left out; what else comes may lie outside all the same.
     With `salvage`, damaged segments give what of them is intact, and what is lost is added to that list.
 
     Raises:
@@ -184,7 +189,7 @@ def replay(archive: Archive, point: Point, *, salvage: list[Loss] | None = None)
             if salvage is not None:  # the point lies in front of the damage, so nothing of it is lost
                 salvage.extend(Loss(name, 0) for name in damaged or ())
             continue
-        for segment in backup.segments:
+        for segment in _segments(backup, ranges):
             if salvage is None:
                 records: Iterator[Record] = archive.read(segment)
             else:
@@ -193,6 +198,12 @@ def replay(archive: Archive, point: Point, *, salvage: list[Loss] | None = None)
                 salvage.extend([] if whole else [Loss(segment.path, max(0, segment.facts.documents - kept))])
                 records = iter(intact)
             yield from (record for record in records if record.kind in _CHANGES)
+
+
+def _segments(backup: Backup, ranges: Sequence[Range]) -> Sequence[SegmentRef]:
+    if backup.kind is not BackupKind.FULL or tuple(ranges) == ALL:
+        return backup.segments
+    return [stretch.segment for stretch in stretches(backup) if stretch.touches(ranges)]
 
 
 def _until(records: Iterator[Record], instant: datetime) -> Iterator[Record]:

@@ -39,7 +39,7 @@ def changes(
         IntegrityError: a parent's segment is damaged, or the service's count disagrees with the names it gave.
     """
     with Catalogue() as catalogue:
-        load(catalogue, replay(archive, Point(parent, parent.read_time)))
+        load(catalogue, replay(archive, Point(parent, parent.read_time), ranges=ranges))
         observe_names(catalogue, queries.scan(connection, ranges, read_time, names_only=True))
         _hold_against_count(catalogue.live, queries.count(connection, read_time, ranges))
         changed = (path for path in catalogue.changed())

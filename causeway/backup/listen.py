@@ -16,7 +16,7 @@ from typing import Any
 from google.cloud.firestore_v1.types import firestore as _firestore
 
 from causeway.backup import times
-from causeway.backup.stream_block import Block, Known, Version, group_of
+from causeway.backup.stream_block import Block, InMemory, Known, Version, group_of
 
 _RESPONSE: Any = _firestore.ListenResponse.pb()
 
@@ -102,7 +102,7 @@ def _document(change: Any) -> Event:
         return Gone(change.document.name)
     stamp = change.document.update_time
     updated = stamp.seconds * 1_000_000 + stamp.nanos // 1000
-    return Changed(change.document.name, Version(updated, change.document.SerializeToString()))
+    return Changed(change.document.name, InMemory(updated, change.document.SerializeToString()))
 
 
 def _target(change: Any) -> Target:
@@ -176,16 +176,16 @@ class CommitRule:
     def _commit(self, token: bytes, read_time: datetime) -> Block | None:
         if not self.settled:
             return None
-        changes: dict[str, Version | None] = {}
-        for group in self.targets:
-            changes |= self._changes(group)
-        self._held.clear()
+        parts = sorted(map(self._changes, self.targets), key=len)
+        changes = parts.pop()  # the others join the largest: a base is not copied
+        for part in parts:
+            changes.update(part)
         self.fresh.clear()
         return Block(read_time, token, changes)
 
-    def _changes(self, group: str) -> Mapping[str, Version | None]:
+    def _changes(self, group: str) -> dict[str, Version | None]:
         """What this group's held events come to; what says nothing new (a repeat after a resume) is left out."""
-        held = self._held.get(group, {})
+        held = self._held.pop(group, {})
         if group in self.fresh:
             return self.known.difference(held, [group])
         known = self.known.of(group)

@@ -11,7 +11,8 @@ from google.cloud.firestore_v1.types import firestore as _firestore
 
 from causeway.backup.connection import Connection
 from causeway.backup.documents import CONTROL
-from causeway.backup.listen import CommitRule, Relisten, decode
+from causeway.backup.listen import Changed, CommitRule, Event, Relisten, decode
+from causeway.backup.stream_aside import Aside
 from causeway.backup.stream_block import Block, Known
 from causeway.errors import Unreachable
 
@@ -63,6 +64,7 @@ class Listener:
         groups: Iterable[str],
         known: Known,
         token: bytes,
+        aside: Aside,
         monotonic: Callable[[], float],
         *,
         anew: bool,
@@ -71,6 +73,7 @@ class Listener:
         self._targets = targets_of(groups)
         self._known = known
         self._token = token
+        self._aside = aside
         self._anew = anew
         self._monotonic = monotonic
         self.heard: float | None = monotonic()
@@ -91,8 +94,9 @@ class Listener:
         self._call = channel.stream_stream(_METHOD)(self._asking(asked), metadata=metadata)
         try:
             for raw in self._call:
-                if block := rule.feed(decode(raw)):
+                if block := rule.feed(self._lightened(decode(raw), rule)):
                     yield block
+                    self._aside.clear()
                 self.heard = None if rule.settled else self._monotonic()
         except grpc.RpcError as error:
             failure = self._connection.failure("Listen", error)
@@ -101,6 +105,12 @@ class Listener:
             raise failure from error
         finally:
             self.end()
+
+    def _lightened(self, event: Event, rule: CommitRule) -> Event:
+        """The event, its body on disk while content is under way that waits for its end."""
+        if rule.settled or not isinstance(event, Changed):
+            return event
+        return Changed(event.name, self._aside.put(event.version))
 
     def _asking(self, asked: list[bytes]) -> Iterator[bytes]:
         """Add the targets, then keep our half of the call open."""

@@ -74,14 +74,14 @@ class OpenLog:
                 view = view[os.write(self._file.fileno(), view) :]
             self._written += len(block)
         except OSError as error:
-            raise _full(self.path, error) from error
+            raise not_written(self.path, error) from error
 
     def sync(self) -> None:
         """Return once everything appended is on the disk; only then may the watermark move."""
         try:
             os.fsync(self._file.fileno())
         except OSError as error:
-            raise _full(self.path, error) from error
+            raise not_written(self.path, error) from error
 
     def seal(self) -> Sealed:
         """The whole log as a segment; list it in the archive, then `remove` the log.
@@ -124,7 +124,8 @@ def encoded(records: Iterable[tuple[Kind, bytes]], size: int = FRAME_BYTES) -> I
     yield b"".join(piece)
 
 
-def _full(path: Path, error: OSError) -> Unreachable:
+def not_written(path: Path, error: OSError) -> Unreachable:
+    """What to say where the disk does not take what a stream has to put there."""
     return Unreachable(
         f"cannot write {path}: {error.strerror}",
         "the stream stops at its last watermark; nothing before it is lost",

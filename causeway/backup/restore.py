@@ -15,13 +15,15 @@ from typing import Any
 
 from causeway.backup import queries, ranges, times
 from causeway.backup.archive import Archive
+from causeway.backup.backups import BackupKind
 from causeway.backup.catalogue import Catalogue, Difference
 from causeway.backup.connection import Connection
 from causeway.backup.contents import Progress, counted, load, observe, quiet
 from causeway.backup.documents import DOCUMENT
-from causeway.backup.history import Loss, Part, Point, replay
+from causeway.backup.history import Loss, Part, Point, chain, replay
 from causeway.backup.records import Record
 from causeway.backup.rewrite import Move
+from causeway.backup.stretches import even_starts
 from causeway.backup.writing import Writer, delete_document, set_document
 from causeway.errors import ConfigError
 
@@ -183,6 +185,7 @@ class Restore:
         self._narrows = bool(collections or part.without)
         wanted = ranges.of_collections(collections or point.backup.collections)
         self._ranges = ranges.without(part.without) if part.without else wanted
+        self._reads = self._ranges
         self._move = Move(archive.database, target.database)
         self._replace_newer = replace_newer
         self._damaged: list[Loss] | None = [] if salvage else None
@@ -203,8 +206,10 @@ class Restore:
         Raises:
             IntegrityError: the archive is damaged; nothing is restored from it without `salvage`.
         """
+        told = self._share_by_manifest()
+        self._reads = self._ranges  # whatever is left out later, so that places are counted alike
         load(self._catalogue, self._records(self._damaged), self._move.expected)
-        self._narrow()
+        self._narrow(told)
         if self._percent < ALL:
             self._catalogue.sample(self._percent)
         self._observe(progress)
@@ -257,17 +262,31 @@ class Restore:
     def _lost(self) -> int:
         return sum(loss.documents for loss in self._damaged or ())
 
-    def _narrow(self) -> None:
+    def _share_by_manifest(self) -> bool:
+        """Whether the manifest tells which part is ours: then only what lies in it has to be read."""
+        full = chain(self._archive, self.point.backup)[0]
+        if self._share[1] == 1 or self._narrows or full.kind is not BackupKind.FULL:
+            return False
+        starts = even_starts(full, self._share[1])
+        if starts is not None:
+            self._take_share(starts)
+        return starts is not None
+
+    def _take_share(self, starts: Sequence[str]) -> None:
+        task = self._share[0]
+        self._ranges = ranges.share(self._ranges, starts, task) if task <= len(starts) else ()
+
+    def _narrow(self, told: bool) -> None:
         """Leave only the collections and the part of the key space that this restore is about."""
-        task, tasks = self._share
-        if tasks > 1:
-            starts = ranges.thin(self._catalogue.some_paths(tasks * _SAMPLES), tasks)
-            self._ranges = ranges.share(self._ranges, starts, task) if task <= len(starts) else ()
+        tasks = self._share[1]
+        if tasks > 1 and not told:
+            self._take_share(ranges.thin(self._catalogue.some_paths(tasks * _SAMPLES), tasks))
         if tasks > 1 or self._narrows:
             self._catalogue.only(lambda path: any(path in part for part in self._ranges))
 
     def _records(self, damaged: list[Loss] | None) -> Iterator[Record]:
-        return replay(self._archive, self.point, salvage=damaged)
+        """In the same order each time: a plan's places count from here."""
+        return replay(self._archive, self.point, ranges=self._reads, salvage=damaged)
 
     def _observe(self, progress: Progress) -> datetime:
         """Take what the target holds now, at one pinned time."""

@@ -22,6 +22,7 @@ from causeway.backup.listen import Relisten
 from causeway.backup.listen_source import Listener
 from causeway.backup.poll import poll
 from causeway.backup.queries import server_time
+from causeway.backup.stream_aside import Aside
 from causeway.backup.stream_block import Selection
 from causeway.backup.stream_guard import Refused, Sentinel, beat, confirm, plant
 from causeway.backup.stream_keeper import Keeper
@@ -273,19 +274,23 @@ class _Session:
             stream._groups |= groups_in(self._connection, stream._selection, server_time(self._connection))
         durable = keeper.log.position.durable
         token = durable.token if durable else b""
-        self._listener = Listener(
-            self._connection, stream._groups, keeper.known, token, stream._monotonic, anew=stream._anew
-        )
-        for block in self._listener.blocks():
-            keeper.take(block, self._recount)
-            stream._anew = False
+        with Aside(stream._spool) as aside:
+            self._listener = Listener(
+                self._connection, stream._groups, keeper.known, token, aside, stream._monotonic, anew=stream._anew
+            )
+            for block in self._listener.blocks():
+                keeper.take(block, self._recount)
+                stream._anew = False
 
     def _poll(self) -> None:
-        while not self._over.is_set():
-            began = self._stream._monotonic()
-            at = _EPOCH + timedelta(microseconds=self._send_beat())
-            self._keeper.take(poll(self._connection, self._keeper.known, self._stream._selection, at), self._recount)
-            self._over.wait(max(0.0, self._settings.poll - (self._stream._monotonic() - began)))
+        keeper, selection = self._keeper, self._stream._selection
+        with Aside(self._stream._spool) as aside:
+            while not self._over.is_set():
+                began = self._stream._monotonic()
+                at = _EPOCH + timedelta(microseconds=self._send_beat())
+                keeper.take(poll(self._connection, keeper.known, selection, at, aside), self._recount)
+                aside.clear()
+                self._over.wait(max(0.0, self._settings.poll - (self._stream._monotonic() - began)))
 
     def _send_beat(self) -> int:
         self._beat += 1

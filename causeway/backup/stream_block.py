@@ -6,15 +6,25 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Protocol
 
 from causeway.backup.documents import CONTROL, collection_group, relative_path
 
 _DOUBTED = -1
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
+class Version(Protocol):
     """One state of a document: its update time in microseconds since 1970, and the serialised `Document`."""
+
+    @property
+    def updated(self) -> int: ...
+    @property
+    def body(self) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class InMemory:
+    """A version with its body beside it."""
 
     updated: int
     body: bytes
@@ -88,18 +98,20 @@ class Known:
             if group != CONTROL:
                 names.update(dict.fromkeys(names, _DOUBTED))
 
-    def difference(self, seen: Mapping[str, Version | None], groups: Iterable[str]) -> dict[str, Version | None]:
-        """What leads from here to the whole content `seen` of these groups.
+    def difference(self, seen: dict[str, Version | None], groups: Iterable[str]) -> dict[str, Version | None]:
+        """Cut `seen`, the whole content of these groups, down to what leads there from here; no copy of a whole base.
 
         A document whose update time is the same is unchanged; one that is not in `seen` is gone.
         """
-        changes = {
-            name: version
-            for name, version in seen.items()
-            if version is not None and self.of(group_of(name)).get(name) != version.updated
-        }
-        gone = (name for group in groups for name in self.of(group) if seen.get(name) is None)
-        return changes | dict.fromkeys(gone)
+        gone = [name for group in groups for name in self.of(group) if seen.get(name) is None]
+        same = [name for name, version in seen.items() if not self._news(name, version)]
+        for name in same:
+            del seen[name]
+        seen.update(dict.fromkeys(gone))
+        return seen
+
+    def _news(self, name: str, version: Version | None) -> bool:
+        return version is not None and self.of(group_of(name)).get(name) != version.updated
 
 
 @dataclass(frozen=True, slots=True)

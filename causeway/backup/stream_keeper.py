@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from causeway.backup import times
@@ -85,26 +85,23 @@ class Keeper:
             Unreachable: the disk does not take it.
         """
         judge(block, self.known, self.sentinel)
-        data = {name: version for name, version in block.changes.items() if name in self.selection}
         durable = self.log.position.durable
         if durable is not None and block.read_time < durable.read_time:
             raise Relisten(f"a block of {times.text(block.read_time)} came behind {times.text(durable.read_time)}")
-        self._second_look(data, block.read_time, recount)
+        self._second_look(block, recount)
         with self._lock:
             if self._closed:
                 return  # counts have just disagreed: what this session still delivers builds on doubtful ground
-            self.log.commit(replace(block, changes=data))
-            self.known.apply({name: version for name, version in block.changes.items() if name not in data})
-            self._account(len(data))
+            self._account(self.log.commit(block))
             self._hear(block.changes.get(self.sentinel.heartbeat))
 
-    def _second_look(self, changes: Mapping[str, Version | None], at: datetime, recount: Recount) -> None:
+    def _second_look(self, block: Block, recount: Recount) -> None:
         """A mass deletion is believed only if an independent count at the same instant says the same."""
-        removals = sum(version is None for version in changes.values())
+        removals = sum(version is None and name in self.selection for name, version in block.changes.items())
         if removals < _MASS_LEAST or removals < _MASS_SHARE * sum(self.known.tally.values()):
             return
-        counts = self.selection.counts(self.known.tally_after(changes))
-        if wrong := recount(counts, at):
+        counts = self.selection.counts(self.known.tally_after(block.changes))
+        if wrong := recount(counts, block.read_time):
             raise Relisten(f"{removals} deletions came which a count at the same instant denies: {in_words(wrong)}")
 
     def _account(self, changes: int) -> None:

@@ -26,7 +26,7 @@ from causeway.backup.openlog import OpenLog, encoded
 from causeway.backup.records import Kind, Record
 from causeway.backup.segments import SEGMENT_BYTES
 from causeway.backup.storage import LocalStorage
-from causeway.backup.stream_block import Block, Known, Version
+from causeway.backup.stream_block import Block, Known, Selection, Version
 from causeway.errors import CausewayError, Unreachable
 
 _MARK: Any = _firestore.TargetChange.pb()
@@ -134,6 +134,7 @@ class StreamLog:
         self._archive = archive
         self._spool = spool
         self._collections = collections
+        self._selection = Selection(collections)
         self._segment_bytes = segment_bytes
         self._far = not isinstance(archive.storage, LocalStorage)
         self._unsealed = False  # whether the open log holds changes
@@ -186,8 +187,10 @@ class StreamLog:
             self.close()
             self._backup = None
 
-    def commit(self, block: Block) -> None:
-        """Make a block durable, then move the watermark. Afterwards `position` is the state at its read time.
+    def commit(self, block: Block) -> int:
+        """Make a block durable, then move the watermark; how many of its changes are of what this stream keeps.
+
+        Afterwards `position` is the state at its read time, with the documents that are known but not kept.
 
         Raises:
             Unreachable: the disk is full or gone; the watermark stays where it is.
@@ -196,12 +199,14 @@ class StreamLog:
             self._begin(block.read_time)
             self._unsealed = True  # the base, be it empty
         mark = Mark(block.read_time, block.token)
-        records = (change(name, version, block.read_time) for name, version in block.changes.items())
+        kept = [name for name in block.changes if name in self._selection]
+        records = (change(name, block.changes[name], block.read_time) for name in kept)
         self._write(chain(records, [_mark(Kind.WATERMARK, mark)]))
         self.position.known.apply(block.changes)
         self.position.mark(mark)
-        self._unsealed |= bool(block.changes)
+        self._unsealed |= bool(kept)
         self._seal_if_long()
+        return len(kept)
 
     def verify(self, read_time: datetime, *, by_digest: bool = False) -> None:
         """Write down that the state at this watermark was compared with the database and agreed.

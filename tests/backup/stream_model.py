@@ -14,7 +14,7 @@ from google.cloud.firestore_v1.types import document as types
 from causeway.backup.documents import Database
 from causeway.backup.listen import Changed, Event, Gone, Phase, Target
 from causeway.backup.storage import LocalStorage
-from causeway.backup.stream_block import CONTROL, Version, group_of
+from causeway.backup.stream_block import CONTROL, InMemory, Version, group_of
 
 DATABASE = Database("demo-cvplus")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -61,7 +61,7 @@ class Model:
 
     def put(self, name: str, value: int) -> None:
         self.clock += 1
-        self.history.append((self.clock, name, Version(self.clock, body(name, value, self.clock))))
+        self.history.append((self.clock, name, InMemory(self.clock, body(name, value, self.clock))))
 
     def delete(self, name: str) -> None:
         self.clock += 1

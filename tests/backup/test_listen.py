@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from causeway.backup.listen import Changed, CommitRule, Filter, Gone, Phase, Relisten, Target, decode
 from causeway.backup.listen_source import fresh_groups, targets_of
-from causeway.backup.stream_block import CONTROL, Known, Version
+from causeway.backup.stream_block import CONTROL, InMemory, Known, Version
 from tests.backup.stream_model import BEGAN, GROUPS, Model, instant, name_of, snapshot
 
 A, B = name_of(0), name_of(1)  # one in each collection
@@ -21,7 +21,7 @@ NOW = instant(BEGAN)
 
 
 def version(updated: int) -> Version:
-    return Version(updated, b"body")
+    return InMemory(updated, b"body")
 
 
 def consistent(after: int = 0) -> Target:

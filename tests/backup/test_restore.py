@@ -280,6 +280,29 @@ def test_tasks_restore_their_parts_and_together_everything(
     assert tasks > 4 or min(sizes) > 15
 
 
+@pytest.mark.parametrize("incremental", [False, True])
+def test_a_task_reads_the_segments_of_its_part_and_no_others(
+    archive: Archive, source: Connection, connect: Connect, monkeypatch: pytest.MonkeyPatch, incremental: bool
+) -> None:
+    """Prevents four tasks of a restore from each reading the whole archive."""
+    monkeypatch.setattr("causeway.backup.snapshot.SEGMENT_BYTES", 2_000)
+    shapes.write(source, shapes.many(source.database, 300))
+    full = take(archive, source).backup
+    if incremental:
+        shapes.write(source, shapes.many(source.database, 5, "later"))
+        take(archive, source, incremental=True)
+    read: list[str] = []
+    whole = Archive.read
+    monkeypatch.setattr(Archive, "read", lambda self, segment: read.append(segment.path) or whole(self, segment))
+    target = connect()
+    for task in range(4):
+        read.clear()
+        assert restore(archive, target, share=(task, 4)).equal
+        of_full = {path for path in read if full.id in path}
+        assert 0 < len(of_full) < len(full.segments) / 2, "a quarter and what lies at its ends"
+    assert contents(target) == contents(source)
+
+
 def test_the_rate_follows_the_rule_for_a_cold_database() -> None:
     assert [round(rate(seconds)) for seconds in (0, 299, 300, 600, 3600)] == [500, 500, 750, 1125, 64873]
     clock = 0.0

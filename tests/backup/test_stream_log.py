@@ -18,7 +18,7 @@ from causeway.backup.archive import Archive
 from causeway.backup.documents import DOCUMENT
 from causeway.backup.openlog import OpenLog, encoded
 from causeway.backup.storage import LocalStorage, Storage
-from causeway.backup.stream_block import Block, Version
+from causeway.backup.stream_block import Block, InMemory, Version
 from causeway.backup.stream_log import StreamLog, change, log_path
 from causeway.backup.stream_state import state_at, watermarks
 from causeway.errors import ConfigError, Conflict, IntegrityError, Unreachable
@@ -309,7 +309,7 @@ def test_a_block_is_never_whole_in_memory(tmp_path: Path) -> None:
     for number in range(300):
         document = DOCUMENT(name=name_of(number))
         document.fields["text"].string_value = text
-        changes[document.name] = Version(1, document.SerializeToString())
+        changes[document.name] = InMemory(1, document.SerializeToString())
     tracemalloc.start()
     log.commit(Block(instant(BEGAN), b"", changes))
     peak = tracemalloc.get_traced_memory()[1]
@@ -365,7 +365,7 @@ def test_a_stream_that_is_ended_gives_way_to_another_and_stays_readable(tmp_path
     log.finish()
     model.put(name_of(1), 1)
     log.commit(
-        Block(instant(model.clock), b"", {name_of(1): Version(model.clock, model.at(model.clock)[name_of(1)].body)})
+        Block(instant(model.clock), b"", {name_of(1): InMemory(model.clock, model.at(model.clock)[name_of(1)].body)})
     )
     log.close()
     assert [backup.completed is not None for backup in archive.backups()] == [True, False]
