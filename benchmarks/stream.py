@@ -103,9 +103,10 @@ def child_stream(place: Place, out: Path, source: str, archive: Path) -> None:
     durable: list[tuple[int, float]] = []
     keep = StreamLog.commit
 
-    def timed(log: StreamLog, block: Block) -> None:
-        keep(log, block)
+    def timed(log: StreamLog, block: Block) -> int:
+        changes = keep(log, block)
         durable.append(((block.read_time - EPOCH) // timedelta(microseconds=1), time.time()))
+        return changes
 
     StreamLog.commit = timed  # type: ignore[method-assign]
     kept = Archive.create(LocalStorage(archive), place.database)
