@@ -5,6 +5,7 @@ the machine and on who else uses it; the ratios, all measured in the same run, a
 
 - *raw read*: one kindless query, responses counted and thrown away; *raw write*: pre-serialised `BatchWrite`s of 500,
   as many under way as a restore has, statuses not looked at. Nothing can be faster over this API from one process.
+  A restore that reads back what it has written takes at least both, one after the other; that is shown as well.
 - *tools*: two that npm has, at the versions in `benchmarks/peers.py`, on 1,000 documents of their own. They lose types
   and documents, and verify nothing; how many documents arrived is printed.
 - *own peer*: no public tool, but written here: what one of Python would do with the official client, documents through
@@ -232,11 +233,14 @@ def fidelity(source: Connection, target: Connection) -> tuple[int, int]:
 def report(count: int, facts: dict[str, Any]) -> bool:
     """Print figures and whether they reach the targets."""
     rate = facts["rate"]
+    both = 1 / (1 / rate["raw write"] + 1 / rate["raw read"])
     reached = {
         "snapshot of the raw read bound": rate["snapshot"] / rate["raw read"],
         "snapshot of the own peer, flat": rate["snapshot"] / rate["own peer, flat"],
         "snapshot of the own peer, walking": rate["snapshot"] / rate["own peer, walking"],
         "verified restore of the raw write bound": rate["restore, verified"] / rate["raw write"],
+        "raw write and raw read, of raw write": both / rate["raw write"],
+        "verified restore of both": rate["restore, verified"] / both,
         "verified restore of the own peer": rate["restore, verified"] / rate["own peer restore"],
     }
     tools = facts["tools"]

@@ -7,6 +7,8 @@ from typing import Any
 from causeway.backup.documents import DOCUMENT, Database, digest_of, relative_path
 from causeway.backup.records import Record
 
+_NESTED = ("array_value", "map_value")
+
 
 class Move:
     """From one database to another; the same database twice changes nothing but clears the times."""
@@ -45,11 +47,10 @@ class Move:
 
     def _value(self, value: Any) -> None:
         kind = value.WhichOneof("value_type")
-        if kind == "reference_value" and value.reference_value.startswith(self._from):
-            value.reference_value = self._to + value.reference_value[len(self._from) :]
-        elif kind == "array_value":
-            for item in value.array_value.values:
-                self._value(item)
-        elif kind == "map_value":
-            for item in value.map_value.fields.values():
+        if kind == "reference_value":
+            if value.reference_value.startswith(self._from):
+                value.reference_value = self._to + value.reference_value[len(self._from) :]
+        elif kind in _NESTED and self._needle in value.SerializeToString():  # most have none: not looked through
+            items = value.array_value.values if kind == "array_value" else value.map_value.fields.values()
+            for item in items:
                 self._value(item)
