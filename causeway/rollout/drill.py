@@ -13,10 +13,10 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from causeway.config import Config
 from causeway.errors import Held, MoveRefused
 from causeway.health.checker import Checker, Look
 from causeway.model.moves import Place
+from causeway.model.plan import Plan, Position
 from causeway.model.window import Missing, Window
 from causeway.rollout import levels
 from causeway.rollout.opening import open_checker, open_runner
@@ -69,7 +69,7 @@ def rehearse(reopen: Callable[[], Stack], wanted: Sequence[int]) -> Iterator[Reh
 
 def _rehearse(reopen: Callable[[], Stack], level: int) -> Rehearsal:
     with open_runner(reopen()) as runner, _counting(reopen()) as counter:
-        start = _get_ready(runner)
+        start = _get_ready(runner, level)
         stack = reopen()
         weights = stack.config.plan.at(start.position, start.hold).weights
         moving = [name for name, weight in weights.items() if weight > 0]
@@ -103,19 +103,28 @@ def _counting(stack: Stack) -> AbstractContextManager[Checker]:
     return open_checker(replace(stack, config=replace(stack.config, probes=())))
 
 
-def _get_ready(runner: Runner) -> Place:
+def _get_ready(runner: Runner, level: int) -> Place:
     """A judged place at which somebody is on a package, and no breaker is open."""
     config = runner.stack.config
     here = runner.resume()
     while here is not None and here.hold:  # closing one closes those that were open because of it
         here = runner.release(next(iter(here.hold.caps)), WHY)
-    if here is None or not any(config.plan.at(here.position, here.hold).weights.values()):
-        return runner.walk(_first_with_traffic(config), WHY)
-    return runner.walk(here.position, WHY)
+    at = None if here is None else config.plan[here.position]
+    return runner.walk(at.name if at and _shows(config.plan, at, level) else _first(config.plan, level), WHY)
 
 
-def _first_with_traffic(config: Config) -> str:
-    return next(position.name for position in config.plan if any(config.plan.at(position.name).weights.values()))
+def _first(plan: Plan, level: int) -> str:
+    """Where a level begins. Level 2 keeps the phases before its own, if the plan has any in which somebody moves."""
+    found = (position.name for each in (level, 1) for position in plan if _shows(plan, position, each))
+    return next(found)
+
+
+def _shows(plan: Plan, position: Position, level: int) -> bool:
+    """Whether going back from here shows what a level does: some fall, and at level 2 some stay."""
+    here, there = plan.at(position.name).weights, plan.at(plan.before_phase(position.phase).name).weights
+    if level != 2:
+        return any(here.values())
+    return any(there.values()) and any(here[name] > there[name] for name in here)
 
 
 @dataclass(frozen=True, slots=True)

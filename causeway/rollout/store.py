@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import re
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from causeway.errors import Conflict, Unreachable
 
 DATABASE = "causeway"
 Values = Mapping[str, Any]
+#: How Firestore says so; that a document is not there it says otherwise.
+_NO_DATABASE = re.compile(r"database .* does not exist", re.IGNORECASE)
 
 
 class Now:
@@ -147,6 +150,12 @@ class _reaching:  # noqa: N801 - reads as a phrase
                 f"Firestore does not answer{f' at {host}' if host else ''}: {error}",
                 "position, verdicts and overrides can be neither read nor written",
                 "Start it with `make local`." if host else "Check the network and the permissions of this account.",
+            ) from None
+        if isinstance(error, exceptions.NotFound) and _NO_DATABASE.search(str(error)):
+            raise Unreachable(
+                f"the database {DATABASE} is not there: {error}",
+                "there are no position, verdicts and overrides to read or write",
+                "`pulumi up` at the position infrastructure makes it; check gcp:project if it should be there.",
             ) from None
 
 

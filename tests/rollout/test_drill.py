@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from causeway.errors import Conflict, Held, MoveRefused
+from causeway.model.matrix import Matrix, Phase, Service
+from causeway.model.plan import build
 from causeway.rollout import drill
 from causeway.rollout.runner import Runner
 from causeway.rollout.stack import Stack
@@ -62,9 +64,15 @@ def test_each_level_starts_where_somebody_is_on_a_package_and_ends_where_it_lead
     found = rehearsed(staged, 1, 2, 3)
     assert [(each.level, each.start, each.end) for each in found] == [
         (1, "low/Reader/50", "low/Reader/50 (hold Reader,Saga)"),
-        (2, "low/Reader/50", "infrastructure"),
-        (3, "low/Reader/50", "infrastructure"),
+        (2, "high/Writer/50", "low/Reader/100"),
+        (3, "low/Reader/100", "infrastructure"),
     ]
+
+
+def test_level_2_of_a_plan_of_one_phase_goes_back_to_where_that_began() -> None:
+    """Prevents a drill that looks in vain for a second phase."""
+    plan = build(Matrix({"Reader": Service("Reader", ladder=(50, 100))}, (Phase("low", ("Reader",)),)))
+    assert drill._first(plan, 2) == drill._first(plan, 1) == "low/Reader/50"
 
 
 def test_a_breaker_that_opened_others_is_closed_once(staged: World) -> None:
