@@ -55,7 +55,6 @@ _PATIENCE_S = 60.0
 SCRAPES, WINDOWS, VERDICTS = 2, 6, 20
 #: Requests a window, scrapes a window, and when a run is given up, in windows.
 _REQUESTS, _LOOKS, _MOST_WINDOWS = 10, 2, 60
-_LEVELS = ("--level", "1", "--level", "2", "--level", "3")
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -208,7 +207,8 @@ def _looks(stack: Stack, checker: Checker, readers: Readers, pause: float, error
 
 def drilled(made: Stage, times: int) -> bool:
     """Each level as an operator would type it, so many times; whether stack and requests kept their limits."""
-    command = ("causeway", "drill", "--here", "--json", "--stack", made.stack, *(_LEVELS * times))
+    levels = [part for level in LIMITS for part in ("--level", str(level)) * times]
+    command = ("causeway", "drill", "--here", "--json", "--stack", made.stack, *levels)
     found, met = json.loads(made.type(*command))["levels"], True
     for level in LIMITS:
         own = [each for each in found if each["level"] == level]
