@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from causeway.errors import CausewayError, MoveRefused, Unreachable
@@ -80,6 +81,8 @@ def pulumi_that_sleeps(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     command.chmod(0o755)
     with subprocess.Popen([str(command)], stdin=subprocess.PIPE) as found:
         try:
+            while CARRIED not in psutil.Process(found.pid).environ():
+                pass  # the kernel fills it in a moment after the new program has begun
             yield found
         finally:
             found.kill()
