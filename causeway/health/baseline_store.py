@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from causeway.asking import stream_once
 from causeway.errors import IntegrityError, Unreachable
 from causeway.health.baselines import Baseline, Hour
 from causeway.model.window import Histogram, Tally
@@ -43,8 +44,7 @@ def read_baselines(client: Client, stack: str) -> tuple[dict[str, Baseline], lis
     damaged: list[IntegrityError] = []
     with _reachable():
         query = client.collection(COLLECTION).where(filter=FieldFilter("stack", "==", stack))
-        # Left alone, the library tries for five minutes before it says that nobody answers.
-        found = [(each.id, each.to_dict() or {}) for each in query.stream(timeout=_TIMEOUT_S, retry=None)]
+        found = [(each.id, each.to_dict() or {}) for each in stream_once(query, _TIMEOUT_S)]
     for name, document in found:
         baseline: Baseline | None = None
         try:

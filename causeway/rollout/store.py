@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Protocol
 
+from causeway.asking import stream_once
 from causeway.errors import Conflict, Unreachable
 
 DATABASE = "causeway"
@@ -104,7 +105,7 @@ class FirestoreStore:
             .limit(count)
         )
         with _reaching():
-            found = list(query.stream(timeout=self._timeout, retry=None))
+            found = list(stream_once(query, self._timeout))
         return [
             Document(f"{collection}/{each.id}", each.to_dict() or {}, each.update_time, each.read_time)
             for each in found

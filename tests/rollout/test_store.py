@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from google.api_core import exceptions
 
 from causeway.errors import Unreachable
-from causeway.rollout.store import _reaching
+from causeway.health.baseline_store import load_baselines
+from causeway.rollout.store import FirestoreStore, _reaching
+from standin.processes import free_port
 
 
 def test_a_database_that_is_not_there_is_named() -> None:
@@ -22,3 +26,15 @@ def test_a_database_that_is_not_there_is_named() -> None:
 def test_a_document_that_is_not_there_is_not_the_database() -> None:
     with pytest.raises(exceptions.NotFound), _reaching():
         raise exceptions.NotFound("No document to update: projects/demo/databases/causeway/documents/control/local")
+
+
+def test_a_query_that_breaks_off_is_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prevents an AttributeError of Google's library from being all that is seen of an overloaded database."""
+    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", f"127.0.0.1:{free_port()}")
+    store = FirestoreStore("demo", timeout=0.5)
+    began = time.monotonic()
+    with pytest.raises(Unreachable, match="Firestore does not answer at"):
+        store.newest("migration_checkpoints", "local", 1)
+    with pytest.raises(Unreachable, match="performance_baselines cannot be reached"):
+        load_baselines(store.client, "local")
+    assert time.monotonic() - began < 20
