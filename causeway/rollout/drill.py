@@ -16,7 +16,7 @@ from typing import Any
 from causeway.errors import Held, MoveRefused
 from causeway.health.checker import Checker, Look
 from causeway.model.moves import Place
-from causeway.model.plan import Plan, Position
+from causeway.model.plan import INFRASTRUCTURE, Plan, Position
 from causeway.model.window import Missing, Window
 from causeway.rollout import levels
 from causeway.rollout.opening import open_checker, open_runner
@@ -109,14 +109,13 @@ def _get_ready(runner: Runner, level: int) -> Place:
     here = runner.resume()
     while here is not None and here.hold:  # closing one closes those that were open because of it
         here = runner.release(next(iter(here.hold.caps)), WHY)
-    at = None if here is None else config.plan[here.position]
-    return runner.walk(at.name if at and _shows(config.plan, at, level) else _first(config.plan, level), WHY)
+    return runner.walk(_start(config.plan, here.position if here else INFRASTRUCTURE, level), WHY)
 
 
-def _first(plan: Plan, level: int) -> str:
-    """Where a level begins. Level 2 keeps the phases before its own, if the plan has any in which somebody moves."""
-    found = (position.name for each in (level, 1) for position in plan if _shows(plan, position, each))
-    return next(found)
+def _start(plan: Plan, here: str, level: int) -> str:
+    """Where a level begins: here or ahead. Level 2 wants a phase before that stays; where there is none, as level 1."""
+    ahead = [position for position in plan if position.index >= plan[here].index]
+    return next(position.name for each in (level, 1) for position in ahead if _shows(plan, position, each))
 
 
 def _shows(plan: Plan, position: Position, level: int) -> bool:

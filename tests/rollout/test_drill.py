@@ -12,7 +12,7 @@ import pytest
 
 from causeway.errors import Conflict, Held, MoveRefused
 from causeway.model.matrix import Matrix, Phase, Service
-from causeway.model.plan import build
+from causeway.model.plan import INFRASTRUCTURE, build
 from causeway.rollout import drill
 from causeway.rollout.runner import Runner
 from causeway.rollout.stack import Stack
@@ -72,7 +72,16 @@ def test_each_level_starts_where_somebody_is_on_a_package_and_ends_where_it_lead
 def test_level_2_of_a_plan_of_one_phase_goes_back_to_where_that_began() -> None:
     """Prevents a drill that looks in vain for a second phase."""
     plan = build(Matrix({"Reader": Service("Reader", ladder=(50, 100))}, (Phase("low", ("Reader",)),)))
-    assert drill._first(plan, 2) == drill._first(plan, 1) == "low/Reader/50"
+    assert drill._start(plan, INFRASTRUCTURE, 2) == drill._start(plan, INFRASTRUCTURE, 1) == "low/Reader/50"
+
+
+@pytest.mark.parametrize("level", [1, 2, 3, 4])
+def test_a_drill_begins_here_or_ahead_from_anywhere(here: World, level: int) -> None:
+    """Prevents a drill that asks the runner to walk back from the last phase, which it refuses."""
+    plan = here.config.plan
+    for position in plan:
+        start = plan[drill._start(plan, position.name, level)]
+        assert start.index >= position.index and any(plan.at(start.name).weights.values())
 
 
 def test_a_breaker_that_opened_others_is_closed_once(staged: World) -> None:
