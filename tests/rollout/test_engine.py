@@ -81,8 +81,6 @@ def pulumi_that_sleeps(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     command.chmod(0o755)
     with subprocess.Popen([str(command)], stdin=subprocess.PIPE) as found:
         try:
-            while CARRIED not in psutil.Process(found.pid).environ():
-                pass  # the kernel fills it in a moment after the new program has begun
             yield found
         finally:
             found.kill()
@@ -242,6 +240,8 @@ def operation(owner: str, work: Path) -> Iterator[subprocess.Popen[bytes]]:
     environment = {**os.environ, CARRIED: f"{owner} {work.resolve()}"}
     with subprocess.Popen(["sleep", "60"], start_new_session=True, env=environment) as found:
         try:
+            while CARRIED not in psutil.Process(found.pid).environ():
+                pass  # the kernel fills it in a moment after the new program has begun
             yield found
         finally:
             found.kill()
