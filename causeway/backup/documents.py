@@ -11,6 +11,7 @@ from typing import Any
 
 from google.cloud.firestore_v1.types import document as _document
 
+from causeway.backup import times
 from causeway.errors import ConfigError
 
 DOCUMENT: Any = _document.Document.pb()
@@ -82,7 +83,7 @@ def digest_of(message: Any) -> bytes:
 
 def updated_micros(message: Any) -> int:
     """A parsed `Document`'s update time in microseconds since 1970."""
-    return int(message.update_time.seconds) * 1_000_000 + int(message.update_time.nanos) // 1000
+    return times.micros(message.update_time)
 
 
 def collection_group(path: str) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 from google.cloud.firestore_v1.types import firestore as _firestore
 
 from causeway.backup import times
+from causeway.backup.documents import updated_micros
 from causeway.backup.stream_block import Block, InMemory, Known, Version, group_of
 
 _RESPONSE: Any = _firestore.ListenResponse.pb()
@@ -100,8 +101,7 @@ def decode(data: bytes) -> Event:
 def _document(change: Any) -> Event:
     if change.removed_target_ids and not change.target_ids:
         return Gone(change.document.name)
-    stamp = change.document.update_time
-    updated = stamp.seconds * 1_000_000 + stamp.nanos // 1000
+    updated = updated_micros(change.document)
     return Changed(change.document.name, InMemory(updated, change.document.SerializeToString()))
 
 

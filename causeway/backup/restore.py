@@ -191,7 +191,7 @@ class Restore:
         self._damaged: list[Loss] | None = [] if salvage else None
         self._percent = percent
         self._share = share
-        self._instant = _micros(point.instant)
+        self._instant = times.micros(times.to_proto(point.instant))
         self._catalogue = Catalogue()
 
     def __enter__(self) -> Restore:
@@ -322,8 +322,3 @@ def empty(target: Connection, *, wait: Callable[[int], None], sleep: Callable[[f
     names = queries.scan(target, ranges.ALL, queries.server_time(target), names_only=True)
     deletes = (delete_document(DOCUMENT.FromString(raw).name, 0, guarded=False) for raw in names)
     return Writer(target, wait, sleep, quiet).write(deletes).done
-
-
-def _micros(instant: datetime) -> int:
-    stamp = times.to_proto(instant)
-    return int(stamp.seconds) * 1_000_000 + int(stamp.nanos) // 1000

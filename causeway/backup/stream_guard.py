@@ -124,7 +124,7 @@ def plant(connection: Connection) -> Sentinel:
         write.update.CopyFrom(_fields(name, fields))
         write.current_document.exists = False
     response = _COMMITTED.FromString(_call(connection, "Commit", request.SerializeToString()))
-    at = _micros(response.write_results[0].update_time)
+    at = times.micros(response.write_results[0].update_time)
     return Sentinel(sentinel.name, nonce, at, at)
 
 
@@ -139,7 +139,7 @@ def confirm(connection: Connection, sentinel: Sentinel) -> None:
         found = _GOT.FromString(raw).found
         if not found.name:
             raise refusal(f"the sentinel document {sentinel.name} is gone")
-        seen = (_micros(found.create_time), _micros(found.update_time), found.fields["nonce"].string_value)
+        seen = (times.micros(found.create_time), times.micros(found.update_time), found.fields["nonce"].string_value)
         if seen != (sentinel.created, sentinel.updated, sentinel.nonce):
             raise refusal(f"the sentinel document {sentinel.name} is not the one that was written")
 
@@ -159,7 +159,7 @@ def beat(connection: Connection, sentinel: Sentinel, number: int) -> int:
         raw = _call(connection, "Commit", request.SerializeToString())
     except _Gone as error:
         raise refusal(f"the heartbeat document {sentinel.heartbeat} is gone") from error
-    return _micros(_COMMITTED.FromString(raw).commit_time)
+    return times.micros(_COMMITTED.FromString(raw).commit_time)
 
 
 class _Gone(Exception):
@@ -189,7 +189,3 @@ def _fields(name: str, values: Mapping[str, str | int]) -> Any:
         else:
             document.fields[field].string_value = value
     return document
-
-
-def _micros(stamp: Any) -> int:
-    return int(stamp.seconds * 1_000_000 + stamp.nanos // 1000)

@@ -21,7 +21,7 @@ from google.protobuf.struct_pb2 import Struct
 from causeway.backup import times
 from causeway.backup.archive import Archive
 from causeway.backup.backups import Backup, BackupKind
-from causeway.backup.documents import DOCUMENT, digest
+from causeway.backup.documents import DOCUMENT, digest, updated_micros
 from causeway.backup.openlog import OpenLog, encoded
 from causeway.backup.records import Kind, Record
 from causeway.backup.segments import SEGMENT_BYTES
@@ -82,7 +82,7 @@ class Position:
 def name_and_time(document: bytes) -> tuple[str, int]:
     """Resource name and update time (microseconds since 1970) of a serialised document."""
     message = DOCUMENT.FromString(document)
-    return message.name, message.update_time.seconds * 1_000_000 + message.update_time.nanos // 1000
+    return message.name, updated_micros(message)
 
 
 def read_mark(record: Record) -> Mark:

@@ -22,6 +22,11 @@ def to_proto(instant: datetime) -> Timestamp:
     return Timestamp(seconds=since.days * 86_400 + since.seconds, nanos=since.microseconds * 1000)
 
 
+def micros(stamp: Timestamp) -> int:
+    """The microseconds since 1970 of a protobuf timestamp."""
+    return int(stamp.seconds) * 1_000_000 + int(stamp.nanos) // 1000
+
+
 def text(instant: datetime) -> str:
     """RFC 3339 in UTC with microseconds, so that texts sort as the instants do."""
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

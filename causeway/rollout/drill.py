@@ -120,9 +120,10 @@ def _start(plan: Plan, here: str, level: int) -> str:
 
 def _shows(plan: Plan, position: Position, level: int) -> bool:
     """Whether going back from here shows what a level does: some fall, and at level 2 some stay."""
-    here, there = plan.at(position.name).weights, plan.at(plan.before_phase(position.phase).name).weights
+    here = plan.at(position.name).weights
     if level != 2:
         return any(here.values())
+    there = plan.at(plan.before_phase(position.phase).name).weights
     return any(there.values()) and any(here[name] > there[name] for name in here)
 
 

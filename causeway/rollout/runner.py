@@ -132,8 +132,10 @@ class Runner:
 
     def _untouched(self) -> None:
         """Nobody has edited the flag set since the last move ended well; one that failed may have written it itself."""
+        if self._standing is None:
+            return
         newest = journals.last(self.stack.store, self.stack.name)
-        if self._standing is not None and newest is not None and newest.state is State.DONE:
+        if newest is not None and newest.state is State.DONE:
             settle.untouched(self.stack, self._standing)
 
     def _apply(self, there: Place, why: str) -> Applied:
